@@ -1,0 +1,214 @@
+// The interface of durability: one writing session, any number of reading ones, on one store.
+#pragma once
+
+#include "model/entry.hpp"
+#include "model/log_state.hpp"
+#include "model/name.hpp"
+#include "model/retention.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace confab::store {
+
+/// What the log knows of one conversation when its actor starts.
+struct log_head {
+  model::log_state state;
+  std::string content_type;
+};
+
+/// One batch with its places assigned: consecutive entries that share a producer number.
+struct append {
+  std::vector<model::entry> entries;
+  /// Empty: nothing to remember about a producer (as with internal `~…` ones, whose rows are not kept).
+  std::string producer;
+  std::uint32_t producer_epoch = 0;
+  std::uint64_t producer_seq = 0;
+  /// For `=key` producers, see `model::batch`.
+  std::uint64_t fingerprint = 0;
+};
+
+/// Everything queued for one conversation, in seq order. Shared between the conversation (which waits) and
+/// the writer (which only reads it).
+struct chain {
+  model::conversation_name name;
+  /// The epoch the conversation believes in; empty: this chain creates the log.
+  model::epoch epoch;
+  std::string content_type = "application/json";
+  std::vector<std::shared_ptr<const append>> appends;
+};
+
+/// What became of a chain: its first `committed` appends are durable; the next one, if any, failed for
+/// `failure`, and so did everything behind it (a hole cannot commit).
+struct chain_outcome {
+  std::size_t committed = 0;
+  /// State behind the last committed append.
+  model::log_state state;
+  std::optional<model::error> failure;
+};
+
+/// A stored producer, or idempotency key.
+struct producer_row {
+  std::uint32_t epoch = 0;
+  std::uint64_t number = 0;
+  model::receipt last;
+  std::uint64_t fingerprint = 0;
+};
+
+/// What a store has to say at night. Counters rise from the store's opening.
+struct health {
+  /// Empty: appends work. Else why they do not, for a person.
+  std::string trouble;
+  std::uint64_t commits = 0;
+  std::uint64_t commit_failures = 0;
+  std::uint64_t fences = 0;
+};
+
+struct cursor_key {
+  std::string user;
+  std::string client;
+  model::conversation_name conversation;
+
+  friend auto operator<=>(const cursor_key&, const cursor_key&) = default;
+};
+
+struct cursor_move {
+  cursor_key key;
+  model::epoch epoch;
+  model::seq at;
+};
+
+struct trim {
+  model::conversation_name name;
+  model::log_state state;
+};
+
+/// The one writing session. Used by one thread at a time. Every change is one transaction, durable under the
+/// configured `synchronous` when the call returns.
+class log_writer {
+public:
+  virtual ~log_writer() = default;
+
+  /// A conversation that does not exist has an empty epoch. Errors: `read_failed`, `log_damaged`.
+  [[nodiscard]] virtual model::result<log_head> open(const model::conversation_name& name) = 0;
+
+  /// Commits all chains in one transaction (each conversation at most once in `chains`). When that fails it is
+  /// tried once more, chain by chain and then append by append, so one bad draft fails alone. Inside the
+  /// transaction: the epoch must be the log's, it must be open, and `seq = tail + 1`, else the chain is refused
+  /// from there (`moved` for a wrong epoch or seq, `closed`, `content_type`). A chain with an empty epoch creates the log.
+  /// `store_failed`: a fence makes sure that the entries can never come back. `append_unknown`: that fence failed too;
+  /// every commit is refused with `store_failed` until a fence succeeds (each call tries one first).
+  /// @param now_ms wall clock, milliseconds since 1970.
+  /// @returns one outcome per chain, in order.
+  [[nodiscard]] virtual std::vector<chain_outcome> commit(std::span<const chain* const> chains,
+                                                          std::int64_t now_ms) = 0;
+
+  /// The stored row of a producer (or `=key`), unless older than `producer_ttl`.
+  /// Errors: `read_failed`, `log_damaged`.
+  [[nodiscard]] virtual model::result<std::optional<producer_row>>
+  producer(const model::conversation_name& name, std::string_view producer, std::int64_t now_ms) = 0;
+
+  /// The receipt of an older number, found by reading back from the producer's last entry, over at most 256
+  /// numbers and 65,536 entries. Errors: as `producer`.
+  [[nodiscard]] virtual model::result<std::optional<model::receipt>>
+  older_receipt(const model::conversation_name& name, std::string_view producer,
+                std::uint64_t number) = 0;
+
+  /// Marks the log as closed; again is no error. Errors: `not_found`, `store_failed`, `append_unknown`.
+  [[nodiscard]] virtual model::result<model::log_state> close(const model::conversation_name& name) = 0;
+
+  /// Removes the log with its entries, producers, keys and cursors. Entries beyond 10,000 are removed in later
+  /// small transactions (`retain`), invisible meanwhile. Errors: as `close`.
+  [[nodiscard]] virtual model::status remove(const model::conversation_name& name) = 0;
+
+  /// Moves cursors forward, never back (a cursor of another epoch is replaced). The id comes from the log.
+  /// Errors: `store_failed`.
+  [[nodiscard]] virtual model::status move_cursors(std::span<const cursor_move> moves,
+                                                   std::int64_t now_ms) = 0;
+
+  /// One small step of retention (at most 500 entries, and expired producers, keys and cursors likewise).
+  /// @returns what was trimmed; `more` is set when another step has work right now.
+  [[nodiscard]] virtual std::vector<trim> retain(std::int64_t now_ms, bool& more) = 0;
+
+  [[nodiscard]] virtual store::health health() const = 0;
+};
+
+/// A reading session. Used by one thread at a time; many can be open beside the writer.
+class log_reader {
+public:
+  virtual ~log_reader() = default;
+
+  /// Up to `model::page_entries_max` entries with seq in [from, through], up to `model::page_bytes_max` weight but at least
+  /// one, from one read transaction, each checked against its checksum.
+  /// `full` is set when it ended at `through` or at the bytes, not at the tail.
+  /// If `from` is below the log's first, the page starts at the first.
+  /// Errors: `read_failed`, `log_damaged` (names conversation and seq).
+  [[nodiscard]] virtual model::result<model::page> page(const model::conversation_name& name,
+                                                        model::seq from, model::seq through) = 0;
+
+  /// The log's state, and the position of the entry at `at` if the log holds it.
+  struct located {
+    log_head head;
+    std::optional<model::position> found;
+  };
+  [[nodiscard]] virtual model::result<located> locate(const model::conversation_name& name,
+                                                      model::seq at) = 0;
+  /// The position of the entry whose `source_id` is `id`, else of the last one whose own id is not beyond it.
+  [[nodiscard]] virtual model::result<located> locate_id(const model::conversation_name& name,
+                                                         model::entry_id id) = 0;
+
+  /// A client's cursor, unless older than `cursor_ttl`.
+  [[nodiscard]] virtual model::result<std::optional<model::position>> cursor(const cursor_key& key,
+                                                                             std::int64_t now_ms) = 0;
+};
+
+struct options {
+  /// `:memory:` keeps the log in memory.
+  std::filesystem::path directory = "data";
+  enum class sync { full, normal, off } synchronous = sync::full;
+  std::int64_t producer_ttl_s = 604'800;
+  std::int64_t cursor_ttl_s = 2'592'000;
+  std::vector<model::retention_rule> retention;
+  /// SQLite VFS; empty: the default one. Tests inject a failing one.
+  std::string vfs;
+};
+
+/// A store that is open. Sessions must not outlive it.
+class log_store {
+public:
+  virtual ~log_store() = default;
+
+  [[nodiscard]] virtual std::unique_ptr<log_writer> writer() = 0;
+  [[nodiscard]] virtual model::result<std::unique_ptr<log_reader>> reader() = 0;
+  /// For the log line at start: where it is, its schema version and generation.
+  [[nodiscard]] virtual std::string description() const = 0;
+  /// Notes a clean stop. No session may be open. Errors: `store_failed`.
+  [[nodiscard]] virtual model::status close() = 0;
+};
+
+/// Opens or creates the store. Errors: `store_failed` with a text that tells a person what to do: directory not
+/// writable, directory of another process (with its pid), schema of a newer version, damaged file.
+[[nodiscard]] model::result<std::unique_ptr<log_store>> open(const options& how);
+
+/// One line per defect of the log in `directory`.
+using defect_sink = std::function<void(const std::string& line)>;
+
+struct check_summary {
+  std::uint64_t conversations = 0;
+  std::uint64_t entries = 0;
+  std::uint64_t defects = 0;
+};
+
+/// Walks a whole log that no server has open: entries dense, ids rising, checksums, totals, producer rows and cursors
+/// consistent, SQLite's own integrity check. Errors: `store_failed` when it cannot be opened.
+[[nodiscard]] model::result<check_summary> check(const std::filesystem::path& directory,
+                                                 const defect_sink& defect);
+
+} // namespace confab::store
