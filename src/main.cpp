@@ -1,0 +1,102 @@
+#include "check.hpp"
+#include "config.hpp"
+#include "serve.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <iostream>
+
+namespace {
+
+using namespace confab;
+
+constexpr int usage_error = 2;
+
+struct serve_arguments {
+  std::string config_file;
+  bool insecure = false;
+};
+
+void declare(CLI::App& serve, serve_arguments& arguments) {
+  serve
+      .add_option("--config-file", arguments.config_file,
+                  "INI file to read; without it no file is read")
+      ->type_name("FILE");
+  serve.add_flag("--insecure", arguments.insecure, "Same as --net.insecure=true");
+  for (const auto& row : options()) {
+    auto fallback = value_text(row, config{});
+    // An empty value is a value: `--store.retention=` takes back what the file says.
+    serve.add_option("--" + std::string{row.name})
+        ->expected(0, 1)
+        ->type_name("VALUE")
+        ->description(std::string{row.doc} + " Takes " + demand(row) +
+                      ". Default: " + (fallback.empty() ? "none" : fallback) + '.');
+  }
+  // What is left over is reported together with every other error, by load_config.
+  serve.allow_extras();
+}
+
+/// Everything after `confab serve` as settings, in the table's order, and then what is no option.
+std::vector<setting> settings_of(const CLI::App& serve, const serve_arguments& arguments) {
+  std::vector<setting> settings;
+  for (const auto& row : options()) {
+    auto flag = "--" + std::string{row.name};
+    if (const auto* given = serve.get_option(flag); given->count() > 0)
+      settings.push_back({std::string{row.name}, given->results().front(), flag});
+  }
+  if (arguments.insecure)
+    settings.push_back({"net.insecure", "true", "--insecure"});
+  bool is_value = false;
+  for (const auto& extra : serve.remaining()) {
+    auto flag = extra.substr(0, extra.find('='));
+    auto name = flag.find_first_not_of('-');
+    // The word behind an unknown `--option` is its value, not a mistake of its own.
+    if (name != 0 || !is_value)
+      settings.push_back({name == std::string::npos ? "" : flag.substr(name), "", flag});
+    is_value = name != 0 && flag == extra;
+  }
+  return settings;
+}
+
+int run_serve(const CLI::App& command, const serve_arguments& arguments) {
+  std::optional<std::filesystem::path> file;
+  if (command.get_option("--config-file")->count() > 0)
+    file = arguments.config_file;
+  auto loaded = load_config(file, settings_of(command, arguments));
+  for (const auto& line : loaded.errors)
+    std::cerr << line << '\n';
+  return loaded.errors.empty() ? serve(loaded.values) : usage_error;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{
+      "Confab, a conversation server: ordered, durable conversations over WebSocket and HTTP.",
+      "confab"};
+  app.set_version_flag("--version", "confab " CONFAB_VERSION);
+  app.require_subcommand(0, 1);
+  app.get_formatter()->column_width(34);
+
+  serve_arguments arguments;
+  auto* serve_command = app.add_subcommand("serve", "Run the server");
+  declare(*serve_command, arguments);
+
+  std::string directory;
+  auto* check_command =
+      app.add_subcommand("check", "Prove that a log is whole; no server may have it open");
+  check_command->add_option("DIR", directory, "Directory of the log (store.directory)")->required();
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& ending) {
+    // --help and --version end here too, with 0.
+    return app.exit(ending) == 0 ? 0 : usage_error;
+  }
+  if (app.get_subcommands().empty()) {
+    std::cerr << app.help();
+    return usage_error;
+  }
+  return *serve_command ? run_serve(*serve_command, arguments) : check(directory);
+}
