@@ -79,7 +79,8 @@ constexpr std::array table{
   option{"store.directory", store_<&sg::directory>, "", 1, 4'096,
          "Directory of the log; :memory: keeps it in memory, so that it ends with the process."},
   option{"store.synchronous", store_<&sg::synchronous>, "full|normal|off", 0, 0,
-         "What a receipt survives: full a power cut, normal and off a crash of the process only."},
+         "A receipt survives a power cut with full, a crash of the process with normal and off; after a power "
+         "cut, off may leave a damaged log."},
   option{"store.gather_us", store_<&sg::gather_us>, "us", 0, 1'000'000,
          "Under load, longest wait for more appends before a commit."},
   option{"store.producer_ttl_s", store_<&sg::producer_ttl_s>, "s", 1, ten_years_s,
@@ -87,8 +88,7 @@ constexpr std::array table{
   option{"store.cursor_ttl_s", store_<&sg::cursor_ttl_s>, "s", 1, ten_years_s,
          "How long a client's saved position is kept after it last moved."},
   option{"store.retention", store_<&sg::retention>, "", 0, 65'536,
-         "Rules \"pattern max_age max_entries max_bytes\", separated by commas, e.g. \"room:* 30d - 64MiB\"; "
-         "the first that matches a name counts, - is no limit."},
+         "Rules pattern max_age max_entries max_bytes, split by commas, as in room:* 30d - 64MiB; - is no limit."},
   option{"store.passivate_ms", store_<&sg::passivate_ms>, "ms", 1, 24 * hour_ms,
          "A conversation that nobody used for so long leaves the memory."},
   option{"store.readers", store_<&sg::readers>, "threads", 1, 64,
@@ -321,7 +321,7 @@ std::vector<setting> read_ini(std::string_view text, std::string_view file_name,
     if (line.starts_with('[')) {
       auto end = line.find(']');
       auto rest = end == std::string_view::npos ? "?" : trimmed(line.substr(end + 1));
-      section = end == std::string_view::npos ? "" : trimmed(line.substr(1, end - 1));
+      section = end == std::string_view::npos ? "?" : trimmed(line.substr(1, end - 1));
       known_section = std::any_of(table.begin(), table.end(), [&](const option& row) {
         return row.name.starts_with(section + '.');
       });

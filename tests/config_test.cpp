@@ -1,0 +1,282 @@
+#include "config.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+using namespace confab;
+
+namespace {
+
+/// What config.ini must be: each option commented out, below its sentence and its bounds.
+std::string expected_ini() {
+  std::string text = "; Options of `confab serve --config-file=config.ini`. Each is commented out "
+                     "and shows its default.\n"
+                     "; The command line (--section.option=value) wins over this file. A value may "
+                     "stand in double quotes.\n";
+  std::string section;
+  for (const auto& row : options()) {
+    auto dot = row.name.find('.');
+    if (row.name.substr(0, dot) != section) {
+      section = row.name.substr(0, dot);
+      text += "\n[" + section + "]\n";
+    }
+    auto kind = demand(row);
+    kind.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(kind.front())));
+    auto fallback = value_text(row, config{});
+    text += "\n; " + std::string{row.doc} + "\n; " + kind + ".\n;" +
+            std::string{row.name.substr(dot + 1)} + " = " + (fallback.empty() ? "\"\"" : fallback) +
+            "\n";
+  }
+  return text;
+}
+
+std::vector<std::string> lines(const std::string& text) {
+  std::istringstream in{text};
+  std::vector<std::string> all;
+  for (std::string line; std::getline(in, line);)
+    all.push_back(line);
+  return all;
+}
+
+std::string shipped_ini() {
+  std::ifstream in{CONFAB_SOURCE_DIR "/config.ini", std::ios::binary};
+  return {std::istreambuf_iterator<char>{in}, {}};
+}
+
+/// A file called config.ini in a directory of its own, for as long as this lives.
+class scratch_file {
+public:
+  explicit scratch_file(const std::string& text) {
+    std::string pattern = std::filesystem::temp_directory_path() / "confab_config_XXXXXX";
+    REQUIRE(mkdtemp(pattern.data()) != nullptr);
+    directory_ = pattern;
+    std::ofstream{path()} << text;
+  }
+  ~scratch_file() { std::filesystem::remove_all(directory_); }
+  scratch_file(const scratch_file&) = delete;
+  scratch_file& operator=(const scratch_file&) = delete;
+
+  [[nodiscard]] std::filesystem::path path() const { return directory_ / "config.ini"; }
+
+private:
+  std::filesystem::path directory_;
+};
+
+loaded_config load(const std::string& ini, const std::vector<setting>& command_line = {}) {
+  scratch_file file{ini};
+  auto loaded = load_config(file.path(), command_line);
+  auto directory = file.path().parent_path().string() + '/';
+  for (auto& line : loaded.errors)
+    if (line.starts_with(directory))
+      line.erase(0, directory.size());
+  return loaded;
+}
+
+setting given(const std::string& name, const std::string& value) {
+  return {name, value, "--" + name};
+}
+
+std::string only_error(const loaded_config& loaded) {
+  REQUIRE_MESSAGE(loaded.errors.size() == 1, [&] {
+    std::string all;
+    for (const auto& line : loaded.errors)
+      all += line + '\n';
+    return all;
+  }());
+  return loaded.errors.front();
+}
+
+} // namespace
+
+TEST_CASE("config.ini lists exactly the table's options with their defaults and bounds") {
+  auto expected = lines(expected_ini());
+  auto shipped = lines(shipped_ini());
+  auto [want, have] =
+      std::mismatch(expected.begin(), expected.end(), shipped.begin(), shipped.end());
+  CHECK_MESSAGE(want == expected.end(), "missing: ", *want);
+  CHECK_MESSAGE(have == shipped.end(), "not expected: ", *have);
+}
+
+TEST_CASE("config.ini, uncommented, parses to the defaults") {
+  std::string text;
+  std::size_t count = 0;
+  for (auto line : lines(shipped_ini())) {
+    if (line.size() > 1 && line[0] == ';' && line[1] != ' ') {
+      line.erase(0, 1);
+      ++count;
+    }
+    text += line + '\n';
+  }
+  auto loaded = load(text);
+  CHECK(loaded.errors.empty());
+  CHECK(loaded.values == config{});
+  CHECK(count == options().size());
+}
+
+TEST_CASE("every default is within its own bounds, and every option reaches its own field") {
+  for (const auto& row : options()) {
+    CAPTURE(row.name);
+    auto fallback = value_text(row, config{});
+    auto same = load_config(std::nullopt, std::vector{given(std::string{row.name}, fallback)});
+    CHECK(same.errors.empty());
+    CHECK(same.values == config{});
+    // A value of this type that differs from the default changes this field and no other.
+    auto other = fallback == "true" || fallback == "false" ? "true"
+                 : row.unit.find('|') != row.unit.npos ? row.unit.substr(row.unit.rfind('|') + 1)
+                                                       : "";
+    std::string value{other};
+    if (value.empty())
+      value = row.name == "net.address"       ? "127.0.0.2"
+              : row.name == "net.idle_ms"     ? "80000"
+              : row.name == "store.directory" ? "elsewhere"
+              : row.name == "store.retention" ? "room:* 30d - -"
+                                              : std::to_string(row.min + 1);
+    auto changed = load_config(std::nullopt, std::vector{given(std::string{row.name}, value)});
+    CHECK(changed.errors.empty());
+    for (const auto& each : options()) {
+      auto want = each.name == row.name ? value : value_text(each, config{});
+      CHECK(value_text(each, changed.values) == want);
+    }
+  }
+}
+
+TEST_CASE("the command line wins over the file, the file over the defaults") {
+  auto loaded = load("[net]\nport = 1\nthreads = 3\n", {given("net.port", "2")});
+  CHECK(loaded.errors.empty());
+  CHECK(loaded.values.net.port == 2);
+  CHECK(loaded.values.net.threads == 3);
+  CHECK(loaded.values.net.ring_entries == 256);
+}
+
+TEST_CASE("quotes, blanks, comments, CRLF and a section opened again are understood") {
+  auto loaded = load("; a comment\r\n  [store] ; here\r\ndirectory=\"a ; b\" ; its name\r\n[log]\n"
+                     "\tlevel\t=\tdebug ; loud\n[store]\nreaders=7\nretention = ; none\n");
+  CHECK(loaded.errors.empty());
+  CHECK(loaded.values.store.directory == "a ; b");
+  CHECK(loaded.values.store.readers == 7);
+  CHECK(loaded.values.store.retention.empty());
+  CHECK(loaded.values.log.level == log_level::debug);
+}
+
+TEST_CASE("a wrong value is refused with file, line, option, limit and kind") {
+  auto refusal = [](const std::string& line, const std::string& section = "net") {
+    return only_error(load("[" + section + "]\n\n" + line + "\n"));
+  };
+  CHECK(refusal("port = 70000") ==
+        "config.ini:3: net.port: 70000 is out of range; a number from 0 to 65535 is needed");
+  CHECK(refusal("port = -1") ==
+        "config.ini:3: net.port: -1 is out of range; a number from 0 to 65535 is needed");
+  CHECK(refusal("drain_ms = 99999999999999999999999") ==
+        "config.ini:3: net.drain_ms: 99999999999999999999999 is out of range; a number of ms from "
+        "0 to "
+        "3600000 is needed");
+  CHECK(refusal("payload_bytes = 262145") == "config.ini:3: net.payload_bytes: 262145 is out of "
+                                             "range; a number of bytes from 1 to 262144 is "
+                                             "needed");
+  CHECK(refusal("port = eighty") ==
+        "config.ini:3: net.port: eighty is not a number; a number from 0 to 65535 is needed");
+  CHECK(refusal("port = 1 2") ==
+        "config.ini:3: net.port: 1 2 is not a number; a number from 0 to 65535 is needed");
+  CHECK(refusal("port =") ==
+        "config.ini:3: net.port: has no value; a number from 0 to 65535 is needed");
+  CHECK(refusal("insecure = yes") ==
+        "config.ini:3: net.insecure: yes is neither true nor false; true or false is needed");
+  CHECK(refusal("synchronous = FULL", "store") ==
+        "config.ini:3: store.synchronous: FULL is none of its values; one of full, normal, off is "
+        "needed");
+  CHECK(refusal("directory = \"\"", "store") ==
+        "config.ini:3: store.directory: has no value; a text of 1 to 4096 bytes is needed");
+  CHECK(refusal("directory = " + std::string(4097, 'x'), "store") ==
+        "config.ini:3: store.directory: is too long; a text of 1 to 4096 bytes is needed");
+}
+
+TEST_CASE("an unknown option or section is refused, with the name that was probably meant") {
+  CHECK(only_error(load("[net]\nprot = 1\n")) ==
+        "config.ini:2: net.prot: no such option; did you mean net.port?");
+  CHECK(only_error(load("[net]\ndirectory = x\n")) ==
+        "config.ini:2: net.directory: no such option; did you mean store.directory?");
+  CHECK(only_error(load("[net]\ncompletely_unheard_of = 1\n")) ==
+        "config.ini:2: net.completely_unheard_of: no such option");
+  CHECK(only_error(load("[redis]\naddress = x:1\n")) ==
+        "config.ini:1: [redis]: no such section; net, store and log exist");
+  CHECK(only_error(load("", {given("port", "1")})) ==
+        "--port: no such option; did you mean net.port?");
+}
+
+TEST_CASE("a malformed line is refused, wherever it stands") {
+  const std::string needed = "malformed line; [section], key = value (in double quotes if wanted) "
+                             "or a comment behind ; is needed";
+  CHECK(only_error(load("[net]\nport\n")) == "config.ini:2: " + needed);
+  CHECK(only_error(load("[net]\n# port = 1\n")) == "config.ini:2: " + needed);
+  CHECK(only_error(load("[net]\n= 1\n")) == "config.ini:2: " + needed);
+  CHECK(only_error(load("[store]\ndirectory = \"a\n")) == "config.ini:2: " + needed);
+  CHECK(only_error(load("[store]\ndirectory = \"a\" b\n")) == "config.ini:2: " + needed);
+  CHECK(only_error(load("[net\nport = 1\n")).starts_with("config.ini:1: malformed section line"));
+  CHECK(only_error(load("[net] port = 1\n")).starts_with("config.ini:1: malformed section line"));
+  CHECK(only_error(load("port = 1\n")) ==
+        "config.ini:1: port stands before any [section]; did you mean net.port?");
+}
+
+TEST_CASE("an option set twice in the file is refused, with both lines") {
+  CHECK(only_error(load("[net]\nport = 1\n[log]\n[net]\nport = 1\n")) ==
+        "config.ini:5: net.port: was set in line 2 already");
+}
+
+TEST_CASE("every error is reported, not only the first") {
+  auto loaded = load("[net]\nport = x\nprot = 1\noops\n[nat]\n[log]\nlevel = loud\n",
+                     {given("net.threads", "many")});
+  CHECK(loaded.errors.size() == 6);
+}
+
+TEST_CASE("a named file that is missing or no file is an error, and no name reads none") {
+  CHECK(only_error(load_config("/nonexistent/config.ini", {})) ==
+        "/nonexistent/config.ini: cannot be read: No such file or directory");
+  CHECK(only_error(load_config("/", {})) == "/: cannot be read: Is a directory");
+  CHECK(only_error(load(std::string(1024 * 1024 + 1, '\n'))) == "config.ini: is larger than 1 MiB");
+  auto none = load_config(std::nullopt, {});
+  CHECK(none.errors.empty());
+  CHECK(none.values == config{});
+}
+
+TEST_CASE("an address beyond loopback is refused with the reason, unless insecure") {
+  for (const auto* address : {"0.0.0.0", "::", "192.168.1.1", "::ffff:127.0.0.1"}) {
+    CAPTURE(address);
+    auto refused = load(std::string{"[net]\naddress = "} + address + "\n");
+    CHECK(only_error(refused).starts_with(
+        std::string{"config.ini:2: net.address: "} + address +
+        " is not a loopback address, and anyone who reaches the port "
+        "could read and write every conversation"));
+    auto meant = load("", {given("net.address", address), given("net.insecure", "true")});
+    CHECK(meant.errors.empty());
+    CHECK(meant.values.net.address == address);
+  }
+  for (const auto* address : {"127.0.0.1", "127.9.9.9", "::1"}) {
+    CAPTURE(address);
+    CHECK(load("", {given("net.address", address)}).errors.empty());
+  }
+  CHECK(load("", {given("net.address", "localhost")}).values.net.address == "127.0.0.1");
+}
+
+TEST_CASE("an address that is no IP literal is refused, insecure or not") {
+  for (const auto* address : {"example.org", "127.0.0.1:80", "[::1]", "127.1"})
+    CHECK(only_error(load("", {given("net.address", address), given("net.insecure", "true")})) ==
+          std::string{"--net.address: "} + address +
+              " is not an IP address; one such as 127.0.0.1 or ::1, or localhost, is needed");
+}
+
+TEST_CASE("a time to idle that no heartbeat can reach is refused") {
+  CHECK(only_error(load("[net]\nidle_ms = 25000\n"))
+            .starts_with(
+                "config.ini:2: net.idle_ms: 25000 is not more than net.heartbeat_ms (25000)"));
+  CHECK(load("[net]\nidle_ms = 200\nheartbeat_ms = 100\n").errors.empty());
+}
+
+TEST_CASE("a retention rule that cannot be read is refused when the server starts") {
+  CHECK(only_error(load("[store]\nretention = \"room:* soon - -\"\n"))
+            .starts_with("config.ini:2: store.retention: "));
+}
