@@ -71,6 +71,8 @@ int run_serve(const CLI::App& command, const serve_arguments& arguments) {
 
 } // namespace
 
+// Without memory for the options there is nothing to run.
+// NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
   CLI::App app{
       "Confab, a conversation server: ordered, durable conversations over WebSocket and HTTP.",
