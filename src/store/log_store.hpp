@@ -69,6 +69,8 @@ struct health {
   std::uint64_t commits = 0;
   std::uint64_t commit_failures = 0;
   std::uint64_t fences = 0;
+  /// Of moving pages from the write-ahead log to the database: costs disk, not entries.
+  std::uint64_t checkpoint_failures = 0;
 };
 
 struct cursor_key {

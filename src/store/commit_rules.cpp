@@ -1,0 +1,77 @@
+#include "store/commit_rules.hpp"
+
+#include <random>
+
+namespace confab::store {
+
+namespace {
+
+model::error about(const model::conversation_name& name, model::code what, const std::string& why) {
+  return {what, "conversation " + name.text() + ": " + why};
+}
+
+} // namespace
+
+std::optional<model::error> refuse_chain(const log_head& log, const chain& offered) {
+  if (log.state.epoch != offered.epoch)
+    return about(offered.name, model::code::moved,
+                 "the log's epoch is '" + log.state.epoch.text + "', not '" + offered.epoch.text + "'");
+  if (log.state.epoch.empty())
+    return std::nullopt;
+  if (log.state.life == model::lifecycle::closed)
+    return about(offered.name, model::code::closed, "is closed and takes no more entries");
+  if (log.content_type != offered.content_type)
+    return about(offered.name, model::code::content_type,
+                 "holds payloads of " + log.content_type + ", not of " + offered.content_type);
+  return std::nullopt;
+}
+
+std::optional<model::error> refuse_append(const model::log_state& log,
+                                          const model::conversation_name& name,
+                                          const append& offered) {
+  if (offered.entries.empty())
+    return about(name, model::code::store_failed, "an append without entries");
+  if (offered.entries.front().at != log.tail.next())
+    return about(name, model::code::moved,
+                 "the next seq is " + std::to_string(log.tail.value + 1) + ", not " +
+                     std::to_string(offered.entries.front().at.value));
+  auto at = log.tail;
+  auto id = log.tail_id;
+  for (const auto& x : offered.entries) {
+    if (x.at != at.next() || x.at > model::seq_max)
+      return about(name, model::code::store_failed,
+                   "seq " + std::to_string(x.at.value) + " cannot follow " + std::to_string(at.value));
+    if (x.id <= id)
+      return about(name, model::code::store_failed,
+                   "the id " + to_string(x.id) + " of seq " + std::to_string(x.at.value) +
+                       " is not beyond " + to_string(id));
+    at = x.at;
+    id = x.id;
+  }
+  return std::nullopt;
+}
+
+model::log_state believed(const chain& offered) {
+  model::log_state state;
+  state.epoch = offered.epoch;
+  if (!offered.appends.empty() && !offered.appends.front()->entries.empty() &&
+      offered.appends.front()->entries.front().at.value > 0)
+    state.tail = {offered.appends.front()->entries.front().at.value - 1};
+  return state;
+}
+
+std::string random_epoch() {
+  constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyz0123456789";
+  std::random_device source;
+  std::uniform_int_distribution<std::size_t> pick{0, letters.size() - 1};
+  std::string text(10, ' ');
+  for (auto& c : text)
+    c = letters[pick(source)];
+  return text;
+}
+
+bool outlived(std::int64_t time_ms, std::int64_t ttl_s, std::int64_t now_ms) noexcept {
+  return time_ms < now_ms - ttl_s * 1000;
+}
+
+} // namespace confab::store

@@ -1,0 +1,36 @@
+// Which chains and appends a log takes: the same rules for every store.
+#pragma once
+
+#include "store/log_store.hpp"
+
+#include <optional>
+
+namespace confab::store {
+
+/// Why a log in this state (empty epoch: none) takes nothing of a chain, if so: `moved`, `closed`, `content_type`.
+[[nodiscard]] std::optional<model::error> refuse_chain(const log_head& log, const chain& offered);
+
+/// Why a log in this state cannot take an append as its next, if so: `moved` when its first seq is not
+/// tail + 1; `store_failed` for what no caller should send: no entries, a hole, ids that do not rise.
+[[nodiscard]] std::optional<model::error> refuse_append(const model::log_state& log,
+                                                        const model::conversation_name& name,
+                                                        const append& offered);
+
+/// What a caller believes that the log is, for outcomes when nobody could look.
+[[nodiscard]] model::log_state believed(const chain& offered);
+
+/// Random part of a new epoch: 10 characters of `a-z 0-9`.
+[[nodiscard]] std::string random_epoch();
+
+/// Whether something of `time_ms` has outlived `ttl_s`.
+[[nodiscard]] bool outlived(std::int64_t time_ms, std::int64_t ttl_s, std::int64_t now_ms) noexcept;
+
+/// How far `older_receipt` reads back.
+inline constexpr std::uint64_t numbers_back_max = 256;
+inline constexpr std::uint64_t entries_back_max = 65'536;
+
+/// What one step of retention removes or looks at, at most.
+inline constexpr std::uint64_t step_entries_max = 500;
+inline constexpr int step_conversations_max = 64;
+
+} // namespace confab::store

@@ -1,0 +1,80 @@
+// What the store in memory holds: conversations with their entries, producers and cursors.
+#pragma once
+
+#include "store/log_store.hpp"
+
+#include <deque>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
+
+namespace confab::store {
+
+struct memory_conversation {
+  std::string epoch;
+  std::string content_type;
+  bool closed = false;
+  model::seq first{1};
+  /// Id and running total at first - 1.
+  model::entry_id base_id;
+  std::uint64_t base_bytes = 0;
+
+  struct held {
+    model::entry entry;
+    std::uint64_t bytes_through = 0;
+  };
+  /// Entry i has seq first + i.
+  std::deque<held> entries;
+  /// Places of each `source_id`.
+  std::map<std::string, std::set<model::seq>> source_ids;
+
+  struct remembered {
+    producer_row row;
+    std::int64_t time_ms = 0;
+  };
+  /// Idempotency keys too, with their `=`.
+  std::map<std::string, remembered, std::less<>> producers;
+
+  struct cursor {
+    model::position at;
+    std::int64_t time_ms = 0;
+  };
+  /// By user and client.
+  std::map<std::pair<std::string, std::string>, cursor> cursors;
+
+  [[nodiscard]] model::seq tail() const { return {first.value + entries.size() - 1}; }
+  [[nodiscard]] model::entry_id tail_id() const {
+    return entries.empty() ? base_id : entries.back().entry.id;
+  }
+  [[nodiscard]] std::uint64_t tail_bytes() const {
+    return entries.empty() ? base_bytes : entries.back().bytes_through;
+  }
+  /// @pre first <= at <= tail.
+  [[nodiscard]] const held& at(model::seq at) const { return entries[at.value - first.value]; }
+  [[nodiscard]] model::log_state state() const {
+    return {{epoch},
+            first,
+            tail(),
+            tail_id(),
+            closed ? model::lifecycle::closed : model::lifecycle::open};
+  }
+  [[nodiscard]] log_head head() const { return {state(), content_type}; }
+
+  void push(const model::entry& x);
+  void remember(const append& x, std::int64_t now_ms);
+  /// @pre first <= next <= tail + 1.
+  void trim_to(model::seq next);
+};
+
+/// Shared by all sessions. Whoever touches `by_name` holds `mutex`.
+struct memory_log {
+  std::mutex mutex;
+  options how;
+  std::map<std::string, memory_conversation> by_name;
+
+  [[nodiscard]] memory_conversation* find(const model::conversation_name& name);
+};
+
+} // namespace confab::store

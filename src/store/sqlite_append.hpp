@@ -1,0 +1,34 @@
+// The statements of an append: a new conversation's row, entries, and what is remembered of producers.
+#pragma once
+
+#include "store/sqlite_rows.hpp"
+
+#include <span>
+
+namespace confab::store {
+
+/// Runs inside a transaction of its caller. Methods throw `failure`.
+class append_statements {
+public:
+  append_statements(database& db, const std::string& generation_suffix);
+
+  [[nodiscard]] conversation_head create(const std::string& name, const std::string& content_type,
+                                         std::int64_t now_ms);
+  /// Writes the entries and moves the head's tail behind them.
+  void entries(conversation_head& log, const append& x);
+  /// The producer's row, unless it is an internal one (`~…`) or none.
+  void producer(const conversation_head& log, const append& x, std::int64_t now_ms);
+  /// The rows of all producers in `appends`, each once, with its last number.
+  void producers(const conversation_head& log,
+                 std::span<const std::shared_ptr<const append>> appends, std::int64_t now_ms);
+
+private:
+  std::string generation_suffix_;
+  sqlite3* handle_;
+  statement create_;
+  statement entry_;
+  statement producer_;
+  statement key_;
+};
+
+} // namespace confab::store

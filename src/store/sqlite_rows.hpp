@@ -1,0 +1,76 @@
+// Rows of the log, checked for damage as they are read: conversations and entries.
+#pragma once
+
+#include "store/log_store.hpp"
+#include "store/sqlite_database.hpp"
+
+#include <optional>
+#include <string>
+
+namespace confab::store {
+
+/// What the log knows of one conversation, with what an append needs.
+struct conversation_head {
+  std::int64_t row = 0;
+  /// With the generation.
+  std::string epoch;
+  std::string content_type;
+  bool closed = false;
+  model::seq first{1};
+  /// Id and running total at first - 1.
+  model::entry_id base_id;
+  std::uint64_t base_bytes = 0;
+  model::seq tail;
+  model::entry_id tail_id;
+  std::uint64_t tail_bytes = 0;
+
+  [[nodiscard]] model::log_state state() const;
+  [[nodiscard]] log_head head() const { return {state(), content_type}; }
+};
+
+/// `log_damaged` for one entry: names the conversation and the seq.
+[[nodiscard]] failure damaged_entry(std::string_view name, model::seq at, std::string_view what);
+
+/// CRC-32C over every field, the conversation's row and the running total.
+[[nodiscard]] std::uint32_t checksum(std::int64_t conversation, const model::entry& x,
+                                     std::uint64_t bytes_through) noexcept;
+
+/// The columns that `read_entry` expects, in its order.
+inline constexpr const char* entry_columns =
+    "seq, ms, n, bytes_through, crc, time_ms, producer_seq, sender, kind, producer, message, source_id, payload";
+
+struct stored_entry {
+  model::entry entry;
+  std::uint64_t bytes_through = 0;
+};
+
+/// Reads the current row and checks it against its checksum. Throws `failure` naming conversation and `expected`.
+[[nodiscard]] stored_entry read_entry(query& row, std::string_view name, std::int64_t conversation,
+                                      model::seq expected);
+
+/// Looks conversations and single entries up. Every method throws `failure`.
+class row_reader {
+public:
+  row_reader(database& db, std::int64_t generation);
+
+  /// Empty: there is no such conversation. Types and ranges are checked, the tail's checksum is not.
+  [[nodiscard]] std::optional<conversation_head> find(const std::string& name);
+  /// The entry at `at`, checked. Empty: it is not there.
+  [[nodiscard]] std::optional<stored_entry> entry(const std::string& name,
+                                                  const conversation_head& in, model::seq at);
+  struct mark {
+    model::entry_id id;
+    std::uint64_t bytes_through = 0;
+  };
+  /// Id and running total of a seq in [first - 1, tail], by types and ranges only.
+  [[nodiscard]] mark mark_at(const std::string& name, const conversation_head& in, model::seq at);
+
+private:
+  std::string generation_suffix_;
+  statement conversation_;
+  statement tail_;
+  statement entry_;
+  statement mark_;
+};
+
+} // namespace confab::store
