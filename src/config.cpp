@@ -224,7 +224,8 @@ void check_meaning(config& values, Complain complain) {
                  std::to_string(values.net.heartbeat_ms) +
                  "), so quiet connections would be cut before they can answer a heartbeat");
   if (auto rules = model::parse_retention(values.store.retention); !rules)
-    complain("store.retention", rules.why().detail);
+    // Its detail begins with the option's name, which stands before every error here.
+    complain("store.retention", rules.why().detail.substr(rules.why().detail.find(' ') + 1));
 }
 
 /// The value of a `key = value` line: without quotes and without the comment behind it.

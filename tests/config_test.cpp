@@ -278,5 +278,5 @@ TEST_CASE("a time to idle that no heartbeat can reach is refused") {
 
 TEST_CASE("a retention rule that cannot be read is refused when the server starts") {
   CHECK(only_error(load("[store]\nretention = \"room:* soon - -\"\n"))
-            .starts_with("config.ini:2: store.retention: "));
+            .starts_with("config.ini:2: store.retention: rule 1 ('room:* soon - -'): "));
 }
