@@ -14,11 +14,11 @@ enum class lifecycle : std::uint8_t {
 /// What is known of a log at one moment. A log without entries has `tail = first - 1`; one that does not
 /// exist has an empty epoch, first 1 and tail 0.
 struct log_state {
-  model::epoch epoch;
+  model::epoch epoch = {};
   seq first{1};
-  seq tail;
+  seq tail = {};
   /// Id of the entry at `tail`; `0-0` for an empty log.
-  entry_id tail_id;
+  entry_id tail_id = {};
   lifecycle life = lifecycle::open;
 
   friend bool operator==(const log_state&, const log_state&) = default;

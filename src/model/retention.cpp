@@ -15,8 +15,7 @@ struct unit {
 };
 
 constexpr std::array age_units{
-    unit{"ms", 1},         unit{"s", 1000},         unit{"m", 60'000},
-    unit{"h", 3'600'000}, unit{"d", 86'400'000},
+    unit{"ms", 1}, unit{"s", 1000}, unit{"m", 60'000}, unit{"h", 3'600'000}, unit{"d", 86'400'000},
 };
 constexpr std::array byte_units{
     unit{"", 1},
@@ -46,7 +45,8 @@ std::optional<std::uint64_t> parse_limit(std::string_view word, std::span<const 
   if (failure != std::errc{})
     return std::nullopt;
   auto name = word.substr(static_cast<std::size_t>(end - word.data()));
-  auto found = std::find_if(units.begin(), units.end(), [&](const unit& x) { return x.name == name; });
+  auto found =
+      std::find_if(units.begin(), units.end(), [&](const unit& x) { return x.name == name; });
   // Half the range, so that sums with a clock cannot wrap.
   constexpr auto limit_max = std::numeric_limits<std::uint64_t>::max() / 2;
   if (found == units.end() || number > limit_max / found->factor)
@@ -55,8 +55,8 @@ std::optional<std::uint64_t> parse_limit(std::string_view word, std::span<const 
 }
 
 error bad_rule(std::size_t number, std::string_view rule, const std::string& why) {
-  return {code::bad_request,
-          "store.retention: rule " + std::to_string(number) + " ('" + std::string{rule} + "'): " + why};
+  return {code::bad_request, "store.retention: rule " + std::to_string(number) + " ('" +
+                                 std::string{rule} + "'): " + why};
 }
 
 result<retention_rule> parse_rule(std::string_view text, std::size_t number) {

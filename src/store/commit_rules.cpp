@@ -15,7 +15,8 @@ model::error about(const model::conversation_name& name, model::code what, const
 std::optional<model::error> refuse_chain(const log_head& log, const chain& offered) {
   if (log.state.epoch != offered.epoch)
     return about(offered.name, model::code::moved,
-                 "the log's epoch is '" + log.state.epoch.text + "', not '" + offered.epoch.text + "'");
+                 "the log's epoch is '" + log.state.epoch.text + "', not '" + offered.epoch.text +
+                     "'");
   if (log.state.epoch.empty())
     return std::nullopt;
   if (log.state.life == model::lifecycle::closed)
@@ -40,7 +41,8 @@ std::optional<model::error> refuse_append(const model::log_state& log,
   for (const auto& x : offered.entries) {
     if (x.at != at.next() || x.at > model::seq_max)
       return about(name, model::code::store_failed,
-                   "seq " + std::to_string(x.at.value) + " cannot follow " + std::to_string(at.value));
+                   "seq " + std::to_string(x.at.value) + " cannot follow " +
+                       std::to_string(at.value));
     if (x.id <= id)
       return about(name, model::code::store_failed,
                    "the id " + to_string(x.id) + " of seq " + std::to_string(x.at.value) +
@@ -72,6 +74,13 @@ std::string random_epoch() {
 
 bool outlived(std::int64_t time_ms, std::int64_t ttl_s, std::int64_t now_ms) noexcept {
   return time_ms < now_ms - ttl_s * 1000;
+}
+
+bool extend_receipt(std::optional<model::receipt>& found, model::seq at, model::entry_id id) {
+  if (found && (at.next() != found->first || id.ms != found->id.ms || id.n + 1 != found->id.n))
+    return false;
+  found = model::receipt{at, found ? found->count + 1 : 1, id, true};
+  return true;
 }
 
 } // namespace confab::store

@@ -7,11 +7,13 @@
 
 namespace confab::store {
 
-/// Why a log in this state (empty epoch: none) takes nothing of a chain, if so: `moved`, `closed`, `content_type`.
+/// Why a log in this state (empty epoch: none) takes nothing of a chain, if so: `moved`, `closed`,
+/// `content_type`.
 [[nodiscard]] std::optional<model::error> refuse_chain(const log_head& log, const chain& offered);
 
-/// Why a log in this state cannot take an append as its next, if so: `moved` when its first seq is not
-/// tail + 1; `store_failed` for what no caller should send: no entries, a hole, ids that do not rise.
+/// Why a log in this state cannot take an append as its next, if so: `moved` when its first seq is
+/// not tail + 1; `store_failed` for what no caller should send: no entries, a hole, ids that do not
+/// rise.
 [[nodiscard]] std::optional<model::error> refuse_append(const model::log_state& log,
                                                         const model::conversation_name& name,
                                                         const append& offered);
@@ -24,6 +26,12 @@ namespace confab::store {
 
 /// Whether something of `time_ms` has outlived `ttl_s`.
 [[nodiscard]] bool outlived(std::int64_t time_ms, std::int64_t ttl_s, std::int64_t now_ms) noexcept;
+
+/// Reading backwards: makes an entry that bears the number looked for the first of a receipt. False
+/// when it does not belong to the batch behind it: an earlier epoch of the producer used the number
+/// too.
+[[nodiscard]] bool extend_receipt(std::optional<model::receipt>& found, model::seq at,
+                                  model::entry_id id);
 
 /// How far `older_receipt` reads back.
 inline constexpr std::uint64_t numbers_back_max = 256;

@@ -46,13 +46,16 @@ implementation choose() noexcept {
   return __builtin_cpu_supports("sse4.2") ? crc32c_by_instruction : crc32c_by_table;
 }
 #else
-implementation choose() noexcept { return crc32c_by_table; }
+implementation choose() noexcept {
+  return crc32c_by_table;
+}
 #endif
+
+const implementation chosen = choose();
 
 } // namespace
 
 std::uint32_t crc32c(std::uint32_t crc, const void* data, std::size_t size) noexcept {
-  static const implementation chosen = choose();
   return chosen(crc, data, size);
 }
 

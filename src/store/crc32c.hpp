@@ -6,7 +6,8 @@
 
 namespace confab::store {
 
-/// Continues `crc` (0 at the start) over `size` bytes. By the processor's instruction where there is one.
+/// Continues `crc` (0 at the start) over `size` bytes. By the processor's instruction where there
+/// is one.
 [[nodiscard]] std::uint32_t crc32c(std::uint32_t crc, const void* data, std::size_t size) noexcept;
 
 /// The same by table, on any processor. For `crc32c`, and for the test that compares them.

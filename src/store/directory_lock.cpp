@@ -16,9 +16,12 @@ model::error refused(const std::filesystem::path& directory, const std::string& 
   return {model::code::store_failed, "store.directory " + directory.string() + ": " + why};
 }
 
-std::string reason(int code) { return std::generic_category().message(code); }
+std::string reason(int code) {
+  return std::generic_category().message(code);
+}
 
-/// So that a new directory is still there after a power cut. A file system that cannot do it: nothing to gain.
+/// So that a new directory is still there after a power cut. A file system that cannot do it:
+/// nothing to gain.
 void sync_directory(const std::filesystem::path& directory) {
   auto path = directory.empty() ? std::filesystem::path{"."} : directory;
   int file = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -51,7 +54,8 @@ std::string holder(int file) {
 
 } // namespace
 
-model::result<directory_lock> directory_lock::take(const std::filesystem::path& directory, bool create) {
+model::result<directory_lock> directory_lock::take(const std::filesystem::path& directory,
+                                                   bool create) {
   // Without a trailing slash, so that the parent is the parent.
   auto path = directory.has_filename() ? directory : directory.parent_path();
   if (create)
@@ -72,7 +76,8 @@ model::result<directory_lock> directory_lock::take(const std::filesystem::path& 
   auto pid = std::to_string(::getpid()) + '\n';
   if (::ftruncate(file, 0) != 0 ||
       ::pwrite(file, pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size()))
-    return refused(directory, "cannot be written: " + reason(errno) + "; free space or choose another");
+    return refused(directory,
+                   "cannot be written: " + reason(errno) + "; free space or choose another");
   return lock;
 }
 

@@ -9,8 +9,8 @@
 
 namespace confab::store {
 
-/// Least recently used first out. True to the disk only because there is one writer, which puts a head here
-/// after its commit and drops everything after a failure.
+/// Least recently used first out. True to the disk only because there is one writer, which puts a
+/// head here after its commit and drops everything after a failure.
 class head_cache {
 public:
   static constexpr std::size_t heads_max = 4096;

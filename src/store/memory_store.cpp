@@ -100,7 +100,8 @@ chain_outcome memory_writer::commit_one(const chain& x, std::int64_t now_ms) {
   if (in == nullptr && x.appends.empty())
     create();
   for (const auto& next : x.appends) {
-    outcome.failure = refuse_append(in == nullptr ? model::log_state{} : in->state(), x.name, *next);
+    outcome.failure =
+        refuse_append(in == nullptr ? model::log_state{} : in->state(), x.name, *next);
     if (outcome.failure)
       break;
     if (in == nullptr)
@@ -139,8 +140,8 @@ memory_writer::older_receipt(const model::conversation_name& name, std::string_v
     if (x.producer_seq < number || x.producer_seq > previous)
       break;
     previous = x.producer_seq;
-    if (x.producer_seq == number)
-      found = model::receipt{x.at, found ? found->count + 1 : 1, x.id, true};
+    if (x.producer_seq == number && !extend_receipt(found, x.at, x.id))
+      break;
   }
   return found;
 }
@@ -195,7 +196,8 @@ std::vector<trim> memory_writer::retain(std::int64_t now_ms, bool& more) {
     in.trim_to(next);
     trims.push_back({*model::conversation_name::parse(at->first), in.state()});
   }
-  // A walk ends at the last name; while one that trimmed something is not through, it goes on at once.
+  // A walk ends at the last name; while one that trimmed something is not through, it goes on at
+  // once.
   if (at == log_->by_name.end() && budget > 0)
     walked_.clear();
   else
@@ -248,7 +250,8 @@ public:
     return result;
   }
 
-  model::result<located> locate_id(const model::conversation_name& name, model::entry_id id) override {
+  model::result<located> locate_id(const model::conversation_name& name,
+                                   model::entry_id id) override {
     lock guard{log_->mutex};
     located result;
     const auto* in = log_->find(name);
@@ -264,7 +267,8 @@ public:
         in->entries.begin(), in->entries.end(), id,
         [](model::entry_id x, const memory_conversation::held& y) { return x < y.entry.id; });
     if (beyond != in->entries.begin())
-      result.found = model::position{{in->epoch}, std::prev(beyond)->entry.at, std::prev(beyond)->entry.id};
+      result.found =
+          model::position{{in->epoch}, std::prev(beyond)->entry.at, std::prev(beyond)->entry.id};
     else if (in->first.value > 1 && in->base_id <= id)
       result.found = model::position{{in->epoch}, {in->first.value - 1}, in->base_id};
     return result;

@@ -8,18 +8,22 @@ namespace confab::store {
 
 append_statements::append_statements(database& db, const std::string& generation_suffix)
   : generation_suffix_{generation_suffix}, handle_{db.handle()},
-    create_{db, "creating a conversation",
-            "INSERT INTO conversations(name, epoch, first, base_ms, base_n, base_bytes, content_type, "
-            "closed, created_ms) VALUES(?1, ?2, 1, 0, 0, 0, ?3, 0, ?4)"},
-    entry_{db, "appending an entry",
-           "INSERT INTO entries(conversation, seq, ms, n, bytes_through, crc, time_ms, producer_seq, "
-           "sender, kind, producer, message, source_id, payload) "
-           "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"},
-    producer_{db, "remembering a producer",
-              "INSERT OR REPLACE INTO producers(conversation, producer, epoch, number, seq, count, ms, "
-              "n, time_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"},
+    create_{
+        db, "creating a conversation",
+        "INSERT INTO conversations(name, epoch, first, base_ms, base_n, base_bytes, content_type, "
+        "closed, created_ms) VALUES(?1, ?2, 1, 0, 0, 0, ?3, 0, ?4)"},
+    entry_{
+        db, "appending an entry",
+        "INSERT INTO entries(conversation, seq, ms, n, bytes_through, crc, time_ms, producer_seq, "
+        "sender, kind, producer, message, source_id, payload) "
+        "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"},
+    producer_{
+        db, "remembering a producer",
+        "INSERT OR REPLACE INTO producers(conversation, producer, epoch, number, seq, count, ms, "
+        "n, time_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"},
     key_{db, "remembering an idempotency key",
-         "INSERT OR REPLACE INTO idempotency_keys(conversation, key, fingerprint, number, seq, count, "
+         "INSERT OR REPLACE INTO idempotency_keys(conversation, key, fingerprint, number, seq, "
+         "count, "
          "ms, n, time_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"} {}
 
 conversation_head append_statements::create(const std::string& name,
@@ -64,12 +68,20 @@ void append_statements::producer(const conversation_head& log, const append& x,
     return;
   const auto& first = x.entries.front();
   if (x.producer.front() == '=')
-    query{key_, log.row, std::string_view{x.producer}.substr(1), x.fingerprint, x.producer_seq,
-          first.at.value, x.entries.size(), first.id.ms, first.id.n, now_ms}
+    query{key_,
+          log.row,
+          std::string_view{x.producer}.substr(1),
+          x.fingerprint,
+          x.producer_seq,
+          first.at.value,
+          x.entries.size(),
+          first.id.ms,
+          first.id.n,
+          now_ms}
         .run();
   else
-    query{producer_, log.row, x.producer, x.producer_epoch, x.producer_seq, first.at.value,
-          x.entries.size(), first.id.ms, first.id.n, now_ms}
+    query{producer_,      log.row,          x.producer,  x.producer_epoch, x.producer_seq,
+          first.at.value, x.entries.size(), first.id.ms, first.id.n,       now_ms}
         .run();
 }
 

@@ -1,4 +1,5 @@
-// The statements of an append: a new conversation's row, entries, and what is remembered of producers.
+// The statements of an append: a new conversation's row, entries, and what is remembered of
+// producers.
 #pragma once
 
 #include "store/sqlite_rows.hpp"

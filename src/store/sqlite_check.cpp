@@ -18,10 +18,11 @@ public:
       entries_{db, "reading the entries",
                std::string{"SELECT "} + entry_columns +
                    " FROM entries WHERE conversation = ?1 ORDER BY seq"},
-      producers_{db, "reading the producers",
-                 "SELECT producer, number, seq, count, ms, n FROM producers WHERE conversation = ?1 "
-                 "UNION ALL SELECT '=' || key, number, seq, count, ms, n FROM idempotency_keys "
-                 "WHERE conversation = ?1"},
+      producers_{
+          db, "reading the producers",
+          "SELECT producer, number, seq, count, ms, n FROM producers WHERE conversation = ?1 "
+          "UNION ALL SELECT '=' || key, number, seq, count, ms, n FROM idempotency_keys "
+          "WHERE conversation = ?1"},
       cursors_{db, "reading the cursors",
                "SELECT user, client, epoch, seq, ms, n FROM cursors WHERE conversation = ?1"} {}
 
@@ -91,18 +92,21 @@ private:
         continue;
       }
       if (found != at)
-        defect(damaged_entry(name, at, "missing through " + std::to_string(found.value - 1)).what());
+        defect(
+            damaged_entry(name, at, "missing through " + std::to_string(found.value - 1)).what());
       bool dense = found == at;
       at = found.next();
       try {
-        auto read = read_entry(row, name, log.row, found);
-        if (read.entry.id <= id)
-          defect(damaged_entry(name, found, "the id " + to_string(read.entry.id) + " is not beyond " +
-                                                to_string(id)).what());
-        if (dense && read.bytes_through != bytes + model::weight(read.entry))
+        model::entry read;
+        auto bytes_through = read_entry(row, name, log.row, found, read);
+        if (read.id <= id)
+          defect(damaged_entry(name, found,
+                               "the id " + to_string(read.id) + " is not beyond " + to_string(id))
+                     .what());
+        if (dense && bytes_through != bytes + model::weight(read))
           defect(damaged_entry(name, found, "the running total is not the sum").what());
-        id = read.entry.id;
-        bytes = read.bytes_through;
+        id = read.id;
+        bytes = bytes_through;
       } catch (const failure& why) {
         defect(why.what());
         // What a damaged row says is no measure for the next one, but its running total mostly is.
@@ -112,12 +116,12 @@ private:
   }
 
   /// The entry at a place, if it is held and whole; damage was named already.
-  std::optional<model::entry> held(const std::string& name, const conversation_head& log, model::seq at) {
+  std::optional<model::entry> held(const std::string& name, const conversation_head& log,
+                                   model::seq at) {
     if (at < log.first || at > log.tail)
       return std::nullopt;
     try {
-      auto found = rows_.entry(name, log, at);
-      return found ? std::optional{found->entry} : std::nullopt;
+      return rows_.entry(name, log, at);
     } catch (const failure& why) {
       if (why.damaged())
         return std::nullopt;
@@ -143,7 +147,8 @@ private:
         continue;
       }
       auto entry = held(name, log, first);
-      if (entry && (entry->producer != producer || entry->producer_seq != number || entry->id != id))
+      if (entry &&
+          (entry->producer != producer || entry->producer_seq != number || entry->id != id))
         defect(where + "the entry there is of another producer, number or id");
     }
   }
@@ -190,10 +195,12 @@ private:
 
 } // namespace
 
-model::result<check_summary> check(const std::filesystem::path& directory, const defect_sink& defect) {
+model::result<check_summary> check(const std::filesystem::path& directory,
+                                   const defect_sink& defect) {
   auto place = "store.directory " + directory.string() + ": ";
   if (!std::filesystem::exists(directory / database_file))
-    return model::error{model::code::store_failed, place + "there is no " + database_file + " in it"};
+    return model::error{model::code::store_failed,
+                        place + "there is no " + database_file + " in it"};
   auto lock = directory_lock::take(directory, false);
   if (!lock)
     return lock.why();

@@ -10,14 +10,15 @@ std::string words_for(sqlite3* db, std::string_view doing) {
   std::string text{doing};
   text += ": ";
   text += db == nullptr ? "out of memory" : sqlite3_errmsg(db);
-  return text + " (SQLite " + std::to_string(db == nullptr ? SQLITE_NOMEM : sqlite3_extended_errcode(db)) +
-         ")";
+  return text + " (SQLite " +
+         std::to_string(db == nullptr ? SQLITE_NOMEM : sqlite3_extended_errcode(db)) + ")";
 }
 
 void configure_library() {
   static std::once_flag once;
   std::call_once(once, [] {
-    // Without statistics malloc needs no process-wide mutex. Refused when SQLite already runs: no harm.
+    // Without statistics malloc needs no process-wide mutex. Refused when SQLite already runs: no
+    // harm.
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     sqlite3_initialize();
   });
@@ -25,9 +26,9 @@ void configure_library() {
 
 /// A file may come from anywhere: nothing in its schema is to be executed.
 void harden(sqlite3* db) {
-  for (int off : {SQLITE_DBCONFIG_ENABLE_TRIGGER, SQLITE_DBCONFIG_ENABLE_VIEW,
-                  SQLITE_DBCONFIG_TRUSTED_SCHEMA, SQLITE_DBCONFIG_DQS_DDL, SQLITE_DBCONFIG_DQS_DML,
-                  SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION})
+  for (int off :
+       {SQLITE_DBCONFIG_ENABLE_TRIGGER, SQLITE_DBCONFIG_ENABLE_VIEW, SQLITE_DBCONFIG_TRUSTED_SCHEMA,
+        SQLITE_DBCONFIG_DQS_DDL, SQLITE_DBCONFIG_DQS_DML, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION})
     sqlite3_db_config(db, off, 0, nullptr);
   sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
 }
@@ -42,8 +43,9 @@ struct database::transaction_statements {
 };
 
 failure::failure(sqlite3* db, std::string_view doing)
-  : std::runtime_error{words_for(db, doing)},
-    sqlite_code_{db == nullptr ? SQLITE_NOMEM : sqlite3_extended_errcode(db)} {}
+  : std::runtime_error{words_for(db, doing)}, sqlite_code_{db == nullptr
+                                                               ? SQLITE_NOMEM
+                                                               : sqlite3_extended_errcode(db)} {}
 
 bool failure::store_wide() const noexcept {
   switch (primary_code()) {
@@ -89,7 +91,8 @@ database::database(const database_options& how) {
   sqlite3* db = nullptr;
   auto flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
                (how.create ? SQLITE_OPEN_CREATE : 0);
-  auto code = sqlite3_open_v2(how.file.c_str(), &db, flags, how.vfs.empty() ? nullptr : how.vfs.c_str());
+  auto code =
+      sqlite3_open_v2(how.file.c_str(), &db, flags, how.vfs.empty() ? nullptr : how.vfs.c_str());
   handle_.reset(db);
   if (code != SQLITE_OK)
     throw failure{db, "opening " + how.file.string()};
@@ -97,16 +100,18 @@ database::database(const database_options& how) {
   harden(db);
   if (how.length_max > 0)
     sqlite3_limit(db, SQLITE_LIMIT_LENGTH, how.length_max);
-  transactions_ = std::make_unique<transaction_statements>(transaction_statements{
-      {*this, "beginning to read", "BEGIN"},
-      {*this, "beginning a transaction", "BEGIN IMMEDIATE"},
-      {*this, "committing", "COMMIT"},
-      {*this, "rolling back", "ROLLBACK"}});
+  transactions_ = std::make_unique<transaction_statements>(
+      transaction_statements{{*this, "beginning to read", "BEGIN"},
+                             {*this, "beginning a transaction", "BEGIN IMMEDIATE"},
+                             {*this, "committing", "COMMIT"},
+                             {*this, "rolling back", "ROLLBACK"}});
 }
 
 database::~database() = default;
 
-bool database::in_transaction() const noexcept { return sqlite3_get_autocommit(handle()) == 0; }
+bool database::in_transaction() const noexcept {
+  return sqlite3_get_autocommit(handle()) == 0;
+}
 
 void database::run(std::string_view doing, const std::string& sql) {
   if (sqlite3_exec(handle(), sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK)
@@ -132,11 +137,12 @@ bool query::next() {
 }
 
 std::int64_t query::integer(int column) noexcept {
-  if (sqlite3_column_type(on_.handle_.get(), column) != SQLITE_INTEGER) {
+  auto* value = sqlite3_column_value(on_.handle_.get(), column);
+  if (sqlite3_value_type(value) != SQLITE_INTEGER) {
     sound_ = false;
     return 0;
   }
-  return sqlite3_column_int64(on_.handle_.get(), column);
+  return sqlite3_value_int64(value);
 }
 
 std::uint64_t query::natural(int column, std::uint64_t max) noexcept {
@@ -149,47 +155,46 @@ std::uint64_t query::natural(int column, std::uint64_t max) noexcept {
 }
 
 std::string_view query::text(int column) noexcept {
-  auto* row = on_.handle_.get();
-  if (sqlite3_column_type(row, column) != SQLITE_TEXT) {
-    sound_ = false;
-    return {};
-  }
-  const auto* data = sqlite3_column_text(row, column);
-  if (data == nullptr) {
-    sound_ = false;
-    return {};
-  }
-  return {reinterpret_cast<const char*>(data), static_cast<std::size_t>(sqlite3_column_bytes(row, column))};
+  return raw(column, SQLITE_TEXT);
 }
 
 std::string_view query::bytes(int column) noexcept {
-  auto* row = on_.handle_.get();
-  if (sqlite3_column_type(row, column) != SQLITE_BLOB) {
+  return raw(column, SQLITE_BLOB);
+}
+
+// Through sqlite3_value, which is safe as the connection belongs to one thread: it takes no mutex.
+// And as a blob, also a text: sqlite3_value_text would copy it to add a final zero.
+std::string_view query::raw(int column, int type) noexcept {
+  auto* value = sqlite3_column_value(on_.handle_.get(), column);
+  if (sqlite3_value_type(value) != type) {
     sound_ = false;
     return {};
   }
-  const auto* data = sqlite3_column_blob(row, column);
-  auto size = static_cast<std::size_t>(sqlite3_column_bytes(row, column));
+  const auto* data = static_cast<const char*>(sqlite3_value_blob(value));
+  auto size = static_cast<std::size_t>(sqlite3_value_bytes(value));
   if (data == nullptr && size != 0)
     sound_ = false;
-  return data == nullptr ? std::string_view{} : std::string_view{static_cast<const char*>(data), size};
+  return data == nullptr ? std::string_view{} : std::string_view{data, size};
 }
 
 bool query::null(int column) const noexcept {
   return sqlite3_column_type(on_.handle_.get(), column) == SQLITE_NULL;
 }
 
-void query::bind(std::int64_t x) { check(sqlite3_bind_int64(on_.handle_.get(), ++bound_, x)); }
+void query::bind(std::int64_t x) {
+  check(sqlite3_bind_int64(on_.handle_.get(), ++bound_, x));
+}
 
 void query::bind(std::string_view x) {
   // A null pointer would bind NULL.
-  check(sqlite3_bind_text64(on_.handle_.get(), ++bound_, x.data() == nullptr ? "" : x.data(), x.size(),
-                            SQLITE_STATIC, SQLITE_UTF8));
+  check(sqlite3_bind_text64(on_.handle_.get(), ++bound_, x.data() == nullptr ? "" : x.data(),
+                            x.size(), SQLITE_STATIC, SQLITE_UTF8));
 }
 
 void query::bind(blob x) {
-  check(sqlite3_bind_blob64(on_.handle_.get(), ++bound_, x.bytes.data() == nullptr ? "" : x.bytes.data(),
-                            x.bytes.size(), SQLITE_STATIC));
+  check(sqlite3_bind_blob64(on_.handle_.get(), ++bound_,
+                            x.bytes.data() == nullptr ? "" : x.bytes.data(), x.bytes.size(),
+                            SQLITE_STATIC));
 }
 
 void query::check(int code) const {
@@ -206,12 +211,15 @@ transaction::transaction(database& db, kind what) : db_{db} {
 }
 
 transaction::~transaction() {
-  // An I/O error may have rolled it back already. ROLLBACK reports errors, but always ends the transaction.
+  // An I/O error may have rolled it back already. ROLLBACK reports errors, but always ends the
+  // transaction.
   if (db_.in_transaction())
     sqlite3_step(db_.transactions_->rollback.handle_.get());
   sqlite3_reset(db_.transactions_->rollback.handle_.get());
 }
 
-void transaction::commit() { query{db_.transactions_->commit}.run(); }
+void transaction::commit() {
+  query{db_.transactions_->commit}.run();
+}
 
 } // namespace confab::store

@@ -1,4 +1,5 @@
-// A SQLite connection, its prepared statements and transactions; failures are exceptions inside this folder.
+// A SQLite connection, its prepared statements and transactions; failures are exceptions inside
+// this folder.
 #pragma once
 
 #include "model/error.hpp"
@@ -14,7 +15,8 @@
 
 namespace confab::store {
 
-/// What goes wrong below a session. Thrown and caught within src/store; the interface returns errors.
+/// What goes wrong below a session. Thrown and caught within src/store; the interface returns
+/// errors.
 class failure : public std::runtime_error {
 public:
   /// A failed SQLite call: what was being done, and SQLite's own words.
@@ -36,7 +38,8 @@ private:
   int sqlite_code_;
 };
 
-/// How long a connection waits for another one's lock. Only checkpoints, recovery and strangers hold one.
+/// How long a connection waits for another one's lock. Only checkpoints, recovery and strangers
+/// hold one.
 inline constexpr int busy_wait_ms = 5000;
 
 struct database_options {
@@ -74,7 +77,8 @@ private:
   std::unique_ptr<transaction_statements> transactions_;
 };
 
-/// A prepared statement, kept as long as its session. `doing` goes into error texts and must be a literal.
+/// A prepared statement, kept as long as its session. `doing` goes into error texts and must be a
+/// literal.
 class statement {
 public:
   statement(database& db, const char* doing, std::string_view sql);
@@ -93,8 +97,8 @@ struct blob {
   std::string_view bytes;
 };
 
-/// One use of a statement: binds its arguments in order, and resets it when it ends. Text and blobs are not
-/// copied: they must live as long as the query.
+/// One use of a statement: binds its arguments in order, and resets it when it ends. Text and blobs
+/// are not copied: they must live as long as the query.
 class query {
 public:
   template <class... Args>
@@ -110,7 +114,8 @@ public:
   /// Expects no rows.
   void run() { next(); }
 
-  /// Columns of the current row. A value of another type makes the query unsound and reads as 0 or empty.
+  /// Columns of the current row. A value of another type makes the query unsound and reads as 0 or
+  /// empty.
   [[nodiscard]] std::int64_t integer(int column) noexcept;
   /// An integer within [0, max], else unsound.
   [[nodiscard]] std::uint64_t natural(int column, std::uint64_t max = INT64_MAX) noexcept;
@@ -122,6 +127,7 @@ public:
   [[nodiscard]] bool sound() const noexcept { return sound_; }
 
 private:
+  std::string_view raw(int column, int type) noexcept;
   void bind(std::int64_t x);
   void bind(std::uint64_t x) { bind(static_cast<std::int64_t>(x)); }
   void bind(std::uint32_t x) { bind(static_cast<std::int64_t>(x)); }

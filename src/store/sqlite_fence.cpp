@@ -15,7 +15,9 @@ commit_fence::commit_fence(database& db, bool enabled)
       this);
 }
 
-commit_fence::~commit_fence() { sqlite3_wal_hook(db_.handle(), nullptr, nullptr); }
+commit_fence::~commit_fence() {
+  sqlite3_wal_hook(db_.handle(), nullptr, nullptr);
+}
 
 std::optional<model::error> commit_fence::ready() {
   if (!pending_)
@@ -38,11 +40,14 @@ void commit_fence::suspect(const failure& why, phase when) {
   if (when != phase::committing && !why.store_wide())
     return;
   health_.trouble = why.text();
-  // While statements run nothing should have reached the WAL; after an I/O error that is not relied upon.
+  // While statements run nothing should have reached the WAL; after an I/O error that is not relied
+  // upon.
   pending_ = pending_ || when != phase::beginning;
 }
 
-bool commit_fence::settle() { return !pending_ || write(); }
+bool commit_fence::settle() {
+  return !pending_ || write();
+}
 
 void commit_fence::probe() {
   if (!health_.trouble.empty() && write())
@@ -78,9 +83,9 @@ void commit_fence::checkpoint_if_due() {
   bool restart = wal_pages_ >= restart_pages;
   if (restart)
     sqlite3_busy_timeout(db_.handle(), restart_wait_ms);
-  auto code = sqlite3_wal_checkpoint_v2(db_.handle(), nullptr,
-                                        restart ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE,
-                                        nullptr, nullptr);
+  auto code = sqlite3_wal_checkpoint_v2(
+      db_.handle(), nullptr, restart ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE,
+      nullptr, nullptr);
   if (restart)
     sqlite3_busy_timeout(db_.handle(), busy_wait_ms);
   // Busy: readers were in the way; the WAL keeps everything, and the next one goes on from there.

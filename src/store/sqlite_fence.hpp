@@ -9,13 +9,16 @@
 
 namespace confab::store {
 
-/// After a failed COMMIT its frames may lie complete in the WAL: a crash would bring them back. The next
-/// transaction overwrites them, so a small one, the fence, is committed before anybody is told "failed".
+/// After a failed COMMIT its frames may lie complete in the WAL: a crash would bring them back. The
+/// next transaction overwrites them, so a small one, the fence, is committed before anybody is told
+/// "failed".
 ///
 ///   COMMIT fails ─> suspect ─> settle: fence ok     ─> store_failed: final
-///                                      fence failed ─> append_unknown; `ready` refuses until a fence succeeds
+///                                      fence failed ─> append_unknown; `ready` refuses until a
+///                                      fence succeeds
 ///
-/// Also checkpoints, because a checkpoint that fails is no failed commit and must not look like one.
+/// Also checkpoints, because a checkpoint that fails is no failed commit and must not look like
+/// one.
 class commit_fence {
 public:
   /// @param enabled false only in the test that shows what happens without.
@@ -47,7 +50,8 @@ private:
 
   /// 4 MiB: a checkpoint this long stalls the writer for milliseconds.
   static constexpr int checkpoint_pages = 1000;
-  /// 64 MiB: then readers are waited for, shortly, so that the WAL can start again from its beginning.
+  /// 64 MiB: then readers are waited for, shortly, so that the WAL can start again from its
+  /// beginning.
   static constexpr int restart_pages = 16'384;
   static constexpr int restart_wait_ms = 100;
 

@@ -17,20 +17,23 @@ database& configured(database& db) {
 
 } // namespace
 
-sqlite_reader::sqlite_reader(const options& how, const database_options& where, std::int64_t generation)
+sqlite_reader::sqlite_reader(const options& how, const database_options& where,
+                             std::int64_t generation)
   : how_{how}, db_{where}, rows_{configured(db_), generation},
     entries_{db_, "reading a page",
              std::string{"SELECT "} + entry_columns +
                  " FROM entries WHERE conversation = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq"},
-    source_{db_, "looking for a source id",
-            "SELECT seq FROM entries WHERE conversation = ?1 AND source_id = ?2 AND source_id <> '' "
-            "ORDER BY seq DESC LIMIT 1"},
-    cursor_{db_, "reading a cursor",
-            "SELECT epoch, seq, ms, n, time_ms FROM cursors WHERE conversation = ?1 AND user = ?2 AND "
-            "client = ?3"} {}
+    source_{
+        db_, "looking for a source id",
+        "SELECT seq FROM entries WHERE conversation = ?1 AND source_id = ?2 AND source_id <> '' "
+        "ORDER BY seq DESC LIMIT 1"},
+    cursor_{
+        db_, "reading a cursor",
+        "SELECT epoch, seq, ms, n, time_ms FROM cursors WHERE conversation = ?1 AND user = ?2 AND "
+        "client = ?3"} {}
 
-model::result<model::page> sqlite_reader::page(const model::conversation_name& name, model::seq from,
-                                               model::seq through) try {
+model::result<model::page> sqlite_reader::page(const model::conversation_name& name,
+                                               model::seq from, model::seq through) try {
   model::page page;
   transaction snapshot{db_, transaction::kind::read};
   auto log = rows_.find(name.text());
@@ -42,6 +45,8 @@ model::result<model::page> sqlite_reader::page(const model::conversation_name& n
   if (at > last)
     return page;
 
+  // Enough for most pages; with big payloads fewer fit.
+  page.entries.reserve(std::min<std::size_t>(last.value - at.value + 1, 256));
   std::size_t bytes = 0;
   auto previous = log->base_id;
   query row{entries_, log->row, at.value, last.value};
@@ -50,15 +55,18 @@ model::result<model::page> sqlite_reader::page(const model::conversation_name& n
       break;
     if (!row.next())
       throw damaged_entry(name.text(), at, "is missing, and so is everything behind it");
-    auto read = read_entry(row, name.text(), log->row, at);
-    if (read.entry.id <= previous)
-      throw damaged_entry(name.text(), at, "the id " + to_string(read.entry.id) + " is not beyond " +
-                                               to_string(previous));
-    previous = read.entry.id;
-    bytes += model::weight(read.entry);
-    if (bytes > model::page_bytes_max && !page.entries.empty())
+    auto& entry = page.entries.emplace_back();
+    (void)read_entry(row, name.text(), log->row, at, entry);
+    if (entry.id <= previous)
+      throw damaged_entry(name.text(), at,
+                          "the id " + to_string(entry.id) + " is not beyond " +
+                              to_string(previous));
+    previous = entry.id;
+    bytes += model::weight(entry);
+    if (bytes > model::page_bytes_max && page.entries.size() > 1) {
+      page.entries.pop_back();
       break;
-    page.entries.push_back(std::move(read.entry));
+    }
   }
   page.full = at <= last || last == through;
   return page;
@@ -79,7 +87,7 @@ model::result<log_reader::located> sqlite_reader::locate(const model::conversati
   auto found = rows_.entry(name.text(), *log, at);
   if (!found)
     throw damaged_entry(name.text(), at, "is missing");
-  result.found = model::position{{log->epoch}, at, found->entry.id};
+  result.found = model::position{{log->epoch}, at, found->id};
   return result;
 } catch (const failure& why) {
   return why.as_read_error();
@@ -103,14 +111,14 @@ model::result<log_reader::located> sqlite_reader::locate_id(const model::convers
   auto found = rows_.entry(name.text(), *log, *at);
   if (!found)
     throw damaged_entry(name.text(), *at, "is missing");
-  result.found = model::position{{log->epoch}, *at, found->entry.id};
+  result.found = model::position{{log->epoch}, *at, found->id};
   return result;
 } catch (const failure& why) {
   return why.as_read_error();
 }
 
-std::optional<model::seq> sqlite_reader::place_of(const std::string& name, const conversation_head& log,
-                                                  model::entry_id id) {
+std::optional<model::seq>
+sqlite_reader::place_of(const std::string& name, const conversation_head& log, model::entry_id id) {
   auto text = to_string(id);
   if (query row{source_, log.row, text}; row.next()) {
     model::seq at{row.natural(0, model::seq_max.value)};
@@ -143,7 +151,8 @@ model::result<std::optional<model::position>> sqlite_reader::cursor(const cursor
   model::entry_id id{row.natural(2), row.natural(3)};
   auto time_ms = row.integer(4);
   if (!row.sound() || !epoch)
-    throw failure{"conversation " + key.conversation.text() + ": a cursor has a wrong type or range"};
+    throw failure{"conversation " + key.conversation.text() +
+                  ": a cursor has a wrong type or range"};
   if (outlived(time_ms, how_.cursor_ttl_s, now_ms))
     return std::optional<model::position>{};
   return std::optional{model::position{*epoch, at, id}};

@@ -16,7 +16,8 @@ public:
   model::result<model::page> page(const model::conversation_name& name, model::seq from,
                                   model::seq through) override;
   model::result<located> locate(const model::conversation_name& name, model::seq at) override;
-  model::result<located> locate_id(const model::conversation_name& name, model::entry_id id) override;
+  model::result<located> locate_id(const model::conversation_name& name,
+                                   model::entry_id id) override;
   model::result<std::optional<model::position>> cursor(const cursor_key& key,
                                                        std::int64_t now_ms) override;
 

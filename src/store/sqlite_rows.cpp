@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 
 namespace confab::store {
 
@@ -22,11 +23,8 @@ failure damaged_conversation(std::string_view name, std::string_view what) {
 } // namespace
 
 model::log_state conversation_head::state() const {
-  return {{epoch},
-          first,
-          tail,
-          tail_id,
-          closed ? model::lifecycle::closed : model::lifecycle::open};
+  return {
+      {epoch}, first, tail, tail_id, closed ? model::lifecycle::closed : model::lifecycle::open};
 }
 
 failure damaged_entry(std::string_view name, model::seq at, std::string_view what) {
@@ -37,7 +35,7 @@ failure damaged_entry(std::string_view name, model::seq at, std::string_view wha
 std::uint32_t checksum(std::int64_t conversation, const model::entry& x,
                        std::uint64_t bytes_through) noexcept {
   // The lengths are part of it, so that bytes cannot wander from one field to the next.
-  const std::array<std::uint64_t, 13> numbers{
+  std::array<std::uint64_t, 13> numbers{
       static_cast<std::uint64_t>(conversation),
       x.at.value,
       x.id.ms,
@@ -52,23 +50,20 @@ std::uint32_t checksum(std::int64_t conversation, const model::entry& x,
       x.message.size(),
       x.source_id.size(),
   };
-  std::array<unsigned char, 13 * 8> head;
-  for (std::size_t i = 0; i < numbers.size(); ++i)
-    for (std::size_t byte = 0; byte < 8; ++byte)
-      head[i * 8 + byte] = static_cast<unsigned char>(numbers[i] >> (8 * byte));
-  auto crc = crc32c(0, head.data(), head.size());
+  if constexpr (std::endian::native == std::endian::big)
+    for (auto& number : numbers)
+      number = __builtin_bswap64(number);
+  auto crc = crc32c(0, numbers.data(), sizeof numbers);
   for (const auto* text : {&x.sender, &x.kind, &x.payload, &x.producer, &x.message, &x.source_id})
     crc = crc32c(crc, text->data(), text->size());
   return crc;
 }
 
-stored_entry read_entry(query& row, std::string_view name, std::int64_t conversation,
-                        model::seq expected) {
-  stored_entry read;
-  auto& x = read.entry;
+std::uint64_t read_entry(query& row, std::string_view name, std::int64_t conversation,
+                         model::seq expected, model::entry& x) {
   x.at = {row.natural(0, model::seq_max.value)};
   x.id = {row.natural(1), row.natural(2)};
-  read.bytes_through = row.natural(3);
+  auto bytes_through = row.natural(3);
   auto crc = row.natural(4, UINT32_MAX);
   x.time_ms = row.integer(5);
   x.producer_seq = row.natural(6);
@@ -81,10 +76,11 @@ stored_entry read_entry(query& row, std::string_view name, std::int64_t conversa
   if (!row.sound())
     throw damaged_entry(name, expected, "a column has the wrong type or range");
   if (x.at != expected)
-    throw damaged_entry(name, expected, "is missing; the next one is " + std::to_string(x.at.value));
-  if (crc != checksum(conversation, x, read.bytes_through))
+    throw damaged_entry(name, expected,
+                        "is missing; the next one is " + std::to_string(x.at.value));
+  if (crc != checksum(conversation, x, bytes_through))
     throw damaged_entry(name, expected, "the checksum differs");
-  return read;
+  return bytes_through;
 }
 
 row_reader::row_reader(database& db, std::int64_t generation)
@@ -96,7 +92,8 @@ row_reader::row_reader(database& db, std::int64_t generation)
           "SELECT seq, ms, n, bytes_through FROM entries WHERE conversation = ?1 "
           "ORDER BY seq DESC LIMIT 1"},
     entry_{db, "reading an entry",
-           std::string{"SELECT "} + entry_columns + " FROM entries WHERE conversation = ?1 AND seq = ?2"},
+           std::string{"SELECT "} + entry_columns +
+               " FROM entries WHERE conversation = ?1 AND seq = ?2"},
     mark_{db, "reading an entry",
           "SELECT ms, n, bytes_through FROM entries WHERE conversation = ?1 AND seq = ?2"} {}
 
@@ -133,12 +130,14 @@ std::optional<conversation_head> row_reader::find(const std::string& name) {
   return found;
 }
 
-std::optional<stored_entry> row_reader::entry(const std::string& name, const conversation_head& in,
+std::optional<model::entry> row_reader::entry(const std::string& name, const conversation_head& in,
                                               model::seq at) {
   query row{entry_, in.row, at.value};
   if (!row.next())
     return std::nullopt;
-  return read_entry(row, name, in.row, at);
+  std::optional<model::entry> found{std::in_place};
+  (void)read_entry(row, name, in.row, at, *found);
+  return found;
 }
 
 row_reader::mark row_reader::mark_at(const std::string& name, const conversation_head& in,

@@ -37,26 +37,24 @@ struct conversation_head {
 
 /// The columns that `read_entry` expects, in its order.
 inline constexpr const char* entry_columns =
-    "seq, ms, n, bytes_through, crc, time_ms, producer_seq, sender, kind, producer, message, source_id, payload";
+    "seq, ms, n, bytes_through, crc, time_ms, producer_seq, sender, kind, producer, message, "
+    "source_id, payload";
 
-struct stored_entry {
-  model::entry entry;
-  std::uint64_t bytes_through = 0;
-};
-
-/// Reads the current row and checks it against its checksum. Throws `failure` naming conversation and `expected`.
-[[nodiscard]] stored_entry read_entry(query& row, std::string_view name, std::int64_t conversation,
-                                      model::seq expected);
+/// Reads the current row and checks it against its checksum. Throws `failure` naming conversation
+/// and `expected`. @returns the running total through the entry.
+[[nodiscard]] std::uint64_t read_entry(query& row, std::string_view name, std::int64_t conversation,
+                                       model::seq expected, model::entry& x);
 
 /// Looks conversations and single entries up. Every method throws `failure`.
 class row_reader {
 public:
   row_reader(database& db, std::int64_t generation);
 
-  /// Empty: there is no such conversation. Types and ranges are checked, the tail's checksum is not.
+  /// Empty: there is no such conversation. Types and ranges are checked, the tail's checksum is
+  /// not.
   [[nodiscard]] std::optional<conversation_head> find(const std::string& name);
   /// The entry at `at`, checked. Empty: it is not there.
-  [[nodiscard]] std::optional<stored_entry> entry(const std::string& name,
+  [[nodiscard]] std::optional<model::entry> entry(const std::string& name,
                                                   const conversation_head& in, model::seq at);
   struct mark {
     model::entry_id id;

@@ -9,7 +9,8 @@ namespace {
 // Step i leads from version i to i + 1. Never edit a released step: add one.
 //
 // conversations.name  NULL: removed, what is left of its rows goes in small steps.
-// conversations.base_ms, base_n, base_bytes  id and running total at first - 1, so that a log that was
+// conversations.base_ms, base_n, base_bytes  id and running total at first - 1, so that a log that
+// was
 //                     wholly trimmed still knows its tail.
 // entries.bytes_through  sum of model::weight from the log's beginning through this entry.
 // entries: payload is last, so that the narrow columns are read without its overflow pages.
@@ -101,18 +102,28 @@ bool empty(database& db) {
   return !query{select}.next();
 }
 
+std::optional<std::int64_t> recorded_version(database& db) try {
+  return has_table(db, "store") ? stored_number(db, "schema") : std::nullopt;
+} catch (const failure& why) {
+  // Its table of that name has other columns.
+  if (why.primary_code() == SQLITE_ERROR)
+    return std::nullopt;
+  throw;
+}
+
 /// 0: an empty database.
 std::int64_t version_of(database& db) {
   if (empty(db))
     return 0;
-  auto version = has_table(db, "store") ? stored_number(db, "schema") : std::nullopt;
+  auto version = recorded_version(db);
   if (!version || *version < 1)
-    throw refusal{std::string{database_file} +
-                  " is a SQLite database, but not of Confab: choose another store.directory, or move the "
-                  "file away"};
+    throw refusal{
+        std::string{database_file} +
+        " is a SQLite database, but not of Confab: choose another store.directory, or move the "
+        "file away"};
   if (*version > schema_version)
-    throw refusal{"the log has schema version " + std::to_string(*version) + ", this program knows versions up to " +
-                  std::to_string(schema_version) +
+    throw refusal{"the log has schema version " + std::to_string(*version) +
+                  ", this program knows versions up to " + std::to_string(schema_version) +
                   ": run the newer confab that wrote it, or restore a backup made by this version"};
   return *version;
 }
@@ -123,7 +134,8 @@ void refuse_other_tables(database& db) {
   ours.run("building the schema", store_table);
   for (const char* step : migrations)
     ours.run("building the schema", step);
-  statement expected{ours, "reading the schema", "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL"};
+  statement expected{ours, "reading the schema",
+                     "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL"};
   statement actual{db, "reading the schema", "SELECT sql FROM sqlite_schema WHERE name = ?1"};
   for (query row{expected}; row.next();) {
     query found{actual, row.text(0)};
@@ -142,8 +154,8 @@ void configure_writer(database& db, options::sync synchronous) {
   if (query mode{wal}; !mode.next() || mode.text(0) != "wal")
     throw refusal{"the file system does not support SQLite's write-ahead log: choose a local one"};
   db.run("configuring the log", std::string{"PRAGMA synchronous = "} + to_string(synchronous));
-  // Dirty pages stay in memory until COMMIT, so that a statement that fails leaves nothing in the WAL. What the
-  // writer accepts is bounded, so this is too.
+  // Dirty pages stay in memory until COMMIT, so that a statement that fails leaves nothing in the
+  // WAL. What the writer accepts is bounded, so this is too.
   db.run("configuring the log", "PRAGMA cache_spill = OFF");
   db.run("configuring the log", "PRAGMA cache_size = -16384");
   db.run("configuring the log", "PRAGMA temp_store = MEMORY");
@@ -178,13 +190,16 @@ void migrate(database& db) {
   refuse_other_tables(db);
 }
 
-void require_known_schema(database& db) { (void)version_of(db); }
+void require_known_schema(database& db) {
+  (void)version_of(db);
+}
 
 void require_current_schema(database& db) {
   auto version = version_of(db);
   if (version != schema_version)
     throw refusal{"the log has schema version " + std::to_string(version) + ", needed is " +
-                  std::to_string(schema_version) + ": start `confab serve` on it once, which migrates it"};
+                  std::to_string(schema_version) +
+                  ": start `confab serve` on it once, which migrates it"};
   refuse_other_tables(db);
 }
 
@@ -242,8 +257,8 @@ std::int64_t begin_run(database& db, options::sync synchronous, const std::strin
 void end_run(database& db) {
   db.run("configuring the log", "PRAGMA synchronous = FULL");
   // First everything the run wrote, only then the mark that says so.
-  if (sqlite3_wal_checkpoint_v2(db.handle(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr) !=
-      SQLITE_OK)
+  if (sqlite3_wal_checkpoint_v2(db.handle(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr,
+                                nullptr) != SQLITE_OK)
     throw failure{db.handle(), "checkpointing at the end"};
   transaction mark{db, transaction::kind::write};
   store_number(db, "clean", 1);

@@ -1,4 +1,5 @@
-// The tables of the SQLite log, how older ones become today's, and the values that describe a store as a whole.
+// The tables of the SQLite log, how older ones become today's, and the values that describe a store
+// as a whole.
 #pragma once
 
 #include "store/log_store.hpp"
@@ -19,8 +20,9 @@ void configure_writer(database& db, options::sync synchronous);
 /// Settings of a reading connection. Throws `failure`.
 void configure_reader(database& db);
 
-/// Brings an empty or older database to `schema_version`, one transaction per step, and refuses one that
-/// is newer, foreign or changed by hand. Throws `failure`, or `refusal` with a text that says what to do.
+/// Brings an empty or older database to `schema_version`, one transaction per step, and refuses one
+/// that is newer, foreign or changed by hand. Throws `failure`, or `refusal` with a text that says
+/// what to do.
 void migrate(database& db);
 /// Before anything is changed: only the refusals of newer and foreign ones.
 void require_known_schema(database& db);
@@ -38,8 +40,8 @@ public:
 void store_number(database& db, std::string_view key, std::int64_t value);
 void store_text(database& db, std::string_view key, std::string_view value);
 
-/// The generation that is part of every epoch. A run that lost entries (machine crash with `synchronous`
-/// below full) must not be continued under its old epochs: then the generation rises.
+/// The generation that is part of every epoch. A run that lost entries (machine crash with
+/// `synchronous` below full) must not be continued under its old epochs: then the generation rises.
 ///
 ///   begin_run: boot id, synchronous, clean = 0   ... the run ...   end_run: clean = 1
 ///

@@ -67,7 +67,8 @@ sqlite_writer::older_receipt(const model::conversation_name& name, std::string_v
     auto entry = rows_.entry(name.text(), *log, at);
     if (!row.sound() || !entry)
       throw damaged_entry(name.text(), at, "a column has the wrong type or range");
-    found = model::receipt{at, found ? found->count + 1 : 1, entry->entry.id, true};
+    if (!extend_receipt(found, at, entry->id))
+      break;
   }
   return found;
 } catch (const failure& why) {
@@ -118,9 +119,8 @@ model::status sqlite_writer::move_cursors(std::span<const cursor_move> moves, st
       if (!log || log->epoch != x.epoch.text || x.at > log->tail)
         continue;
       auto id = id_at(name, *log, x.at);
-      query{move_cursor_, log->row,   x.key.user, x.key.client,
-            x.epoch.text, x.at.value, id.ms,      id.n,
-            now_ms,       now_ms - how_.cursor_ttl_s * 1000}
+      query{move_cursor_, log->row, x.key.user, x.key.client, x.epoch.text,
+            x.at.value,   id.ms,    id.n,       now_ms,       now_ms - how_.cursor_ttl_s * 1000}
           .run();
       changed = true;
     }
@@ -140,7 +140,8 @@ std::vector<trim> sqlite_writer::retain(std::int64_t now_ms, bool& more) {
     swept = sweeper_.step(now_ms);
     return sqlite3_total_changes64(db_.handle()) != changes;
   });
-  // The caller has nothing to tell anybody; health says what is wrong, and the next step tries again.
+  // The caller has nothing to tell anybody; health says what is wrong, and the next step tries
+  // again.
   if (!done)
     return {};
   for (const auto& x : swept.trims)

@@ -23,7 +23,8 @@ std::string machine_boot_id() {
 class sqlite_store final : public log_store {
 public:
   sqlite_store(const options& how, const sqlite_probes& probes, directory_lock lock)
-    : how_{how}, lock_{std::move(lock)}, where_{how.directory / database_file, how.vfs, true, probes.length_max} {
+    : how_{how}, lock_{std::move(lock)}, where_{how.directory / database_file, how.vfs, true,
+                                                probes.length_max} {
     db_.emplace(where_);
     require_known_schema(*db_);
     configure_writer(*db_, how_.synchronous);
@@ -49,8 +50,9 @@ public:
   }
 
   std::string description() const override {
-    return "SQLite in " + how_.directory.string() + " (schema version " + std::to_string(schema_version) +
-           ", generation " + std::to_string(generation_) + ", synchronous " + to_string(how_.synchronous) + ")";
+    return "SQLite in " + how_.directory.string() + " (schema version " +
+           std::to_string(schema_version) + ", generation " + std::to_string(generation_) +
+           ", synchronous " + to_string(how_.synchronous) + ")";
   }
 
   model::status close() override try {
@@ -79,17 +81,20 @@ private:
 
 } // namespace
 
-model::result<std::unique_ptr<log_store>> open_sqlite(const options& how, const sqlite_probes& probes) {
+model::result<std::unique_ptr<log_store>> open_sqlite(const options& how,
+                                                      const sqlite_probes& probes) {
   auto lock = directory_lock::take(how.directory, true);
   if (!lock)
     return lock.why();
   auto place = "store.directory " + how.directory.string() + ": ";
   try {
-    return std::unique_ptr<log_store>{std::make_unique<sqlite_store>(how, probes, std::move(*lock))};
+    return std::unique_ptr<log_store>{
+        std::make_unique<sqlite_store>(how, probes, std::move(*lock))};
   } catch (const refusal& why) {
     return model::error{model::code::store_failed, place + why.what()};
   } catch (const failure& why) {
-    auto advice = why.damaged() ? "; the file is damaged: run `confab check`, and restore a backup" : "";
+    auto advice =
+        why.damaged() ? "; the file is damaged: run `confab check`, and restore a backup" : "";
     return model::error{model::code::store_failed, place + why.text() + advice};
   }
 }

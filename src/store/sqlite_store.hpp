@@ -18,7 +18,7 @@ struct sqlite_probes {
 };
 
 /// Errors: as `open`.
-[[nodiscard]] model::result<std::unique_ptr<log_store>> open_sqlite(const options& how,
-                                                                    const sqlite_probes& probes = {});
+[[nodiscard]] model::result<std::unique_ptr<log_store>>
+open_sqlite(const options& how, const sqlite_probes& probes = {});
 
 } // namespace confab::store

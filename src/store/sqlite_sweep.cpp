@@ -23,7 +23,8 @@ bool expiring_table::step(std::int64_t now_ms) {
   std::uint64_t seen = 0;
   {
     auto from = at_;
-    for (query row{select_, from.row, from.first, from.second, step_entries_max}; row.next(); ++seen) {
+    for (query row{select_, from.row, from.first, from.second, step_entries_max}; row.next();
+         ++seen) {
       at_ = {row.integer(0), std::string{row.text(1)}, std::string{row.text(2)}};
       if (outlived(row.integer(3), ttl_s_, now_ms))
         expired.push_back(at_);
@@ -37,8 +38,8 @@ bool expiring_table::step(std::int64_t now_ms) {
 }
 
 sweeper::sweeper(database& db, row_reader& rows, const options& how)
-  : rows_{rows}, how_{how},
-    removed_{db, removing, "SELECT id FROM conversations WHERE name IS NULL LIMIT 1"},
+  : rows_{rows}, how_{how}, removed_{db, removing,
+                                     "SELECT id FROM conversations WHERE name IS NULL LIMIT 1"},
     rename_{db, removing, "UPDATE conversations SET name = NULL WHERE id = ?1"},
     first_seq_{db, removing, "SELECT MIN(seq) FROM entries WHERE conversation = ?1"},
     erase_entries_{db, trimming, "DELETE FROM entries WHERE conversation = ?1 AND seq < ?2"},
@@ -64,18 +65,20 @@ sweeper::sweeper(database& db, row_reader& rows, const options& how)
              "UPDATE conversations SET first = ?2, base_ms = ?3, base_n = ?4, base_bytes = ?5 "
              "WHERE id = ?1"},
     expiring_{
-        expiring_table{db,
-                       "SELECT conversation, producer, '', time_ms FROM producers "
-                       "WHERE (conversation, producer) > (?1, ?2) AND ?3 = '' "
-                       "ORDER BY conversation, producer LIMIT ?4",
-                       "DELETE FROM producers WHERE conversation = ?1 AND producer = ?2 AND ?3 = ''",
-                       how.producer_ttl_s},
-        expiring_table{db,
-                       "SELECT conversation, key, '', time_ms FROM idempotency_keys "
-                       "WHERE (conversation, key) > (?1, ?2) AND ?3 = '' "
-                       "ORDER BY conversation, key LIMIT ?4",
-                       "DELETE FROM idempotency_keys WHERE conversation = ?1 AND key = ?2 AND ?3 = ''",
-                       how.producer_ttl_s},
+        expiring_table{
+            db,
+            "SELECT conversation, producer, '', time_ms FROM producers "
+            "WHERE (conversation, producer) > (?1, ?2) AND ?3 = '' "
+            "ORDER BY conversation, producer LIMIT ?4",
+            "DELETE FROM producers WHERE conversation = ?1 AND producer = ?2 AND ?3 = ''",
+            how.producer_ttl_s},
+        expiring_table{
+            db,
+            "SELECT conversation, key, '', time_ms FROM idempotency_keys "
+            "WHERE (conversation, key) > (?1, ?2) AND ?3 = '' "
+            "ORDER BY conversation, key LIMIT ?4",
+            "DELETE FROM idempotency_keys WHERE conversation = ?1 AND key = ?2 AND ?3 = ''",
+            how.producer_ttl_s},
         expiring_table{db,
                        "SELECT conversation, user, client, time_ms FROM cursors "
                        "WHERE (conversation, user, client) > (?1, ?2, ?3) "
@@ -105,7 +108,8 @@ sweeper::swept sweeper::step(std::int64_t now_ms) {
   }
   walk();
   // What was due when the step began; a conversation that needs more goes to the end of the line.
-  for (auto rest = std::min<std::size_t>(due_.size(), 2 * step_conversations_max); rest > 0 && budget > 0; --rest) {
+  for (auto rest = std::min<std::size_t>(due_.size(), 2 * step_conversations_max);
+       rest > 0 && budget > 0; --rest) {
     auto name = std::move(due_.front());
     due_.pop_front();
     due_set_.erase(name);

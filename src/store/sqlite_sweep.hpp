@@ -1,4 +1,5 @@
-// What a SQLite log forgets: removed conversations, entries beyond a retention rule, rows beyond their ttl.
+// What a SQLite log forgets: removed conversations, entries beyond a retention rule, rows beyond
+// their ttl.
 #pragma once
 
 #include "store/sqlite_rows.hpp"
@@ -11,10 +12,12 @@
 
 namespace confab::store {
 
-/// A table whose rows (conversation, one or two texts) expire: walked over from its beginning again and again.
+/// A table whose rows (conversation, one or two texts) expire: walked over from its beginning again
+/// and again.
 class expiring_table {
 public:
-  /// @param select the rows behind (?1, ?2, ?3), at most ?4: key and time; the second text is '' if there is none.
+  /// @param select the rows behind (?1, ?2, ?3), at most ?4: key and time; the second text is '' if
+  /// there is none.
   /// @param erase the row (?1, ?2, ?3).
   expiring_table(database& db, std::string_view select, std::string_view erase, std::int64_t ttl_s);
 
@@ -33,8 +36,9 @@ private:
   key at_;
 };
 
-/// Works in small steps inside transactions of its caller. Looks first at conversations that were appended to,
-/// then a few at a time at all others, because age needs no append. Methods throw `failure`.
+/// Works in small steps inside transactions of its caller. Looks first at conversations that were
+/// appended to, then a few at a time at all others, because age needs no append. Methods throw
+/// `failure`.
 class sweeper {
 public:
   sweeper(database& db, row_reader& rows, const options& how);
@@ -46,7 +50,8 @@ public:
     std::vector<trim> trims;
     bool more = false;
   };
-  /// At most `step_entries_max` entries. Changes of a step whose transaction fails are made again some other time.
+  /// At most `step_entries_max` entries. Changes of a step whose transaction fails are made again
+  /// some other time.
   [[nodiscard]] swept step(std::int64_t now_ms);
 
   /// Takes the conversation's name away, and up to `removed_at_once_max` of its rows with it.

@@ -6,7 +6,8 @@ namespace confab::store {
 
 namespace {
 
-/// Every failure of one conversation's statements leaves the batch smaller; this many, and it is the disk.
+/// Every failure of one conversation's statements leaves the batch smaller; this many, and it is
+/// the disk.
 constexpr int tries_max = 5;
 
 } // namespace
@@ -25,13 +26,14 @@ sqlite_writer::sqlite_writer(database& db, commit_fence& fence, const options& h
           "SELECT seq, producer_seq, producer FROM entries WHERE conversation = ?1 AND seq <= ?2 "
           "ORDER BY seq DESC LIMIT ?3"},
     close_{db, "closing a conversation", "UPDATE conversations SET closed = 1 WHERE id = ?1"},
-    move_cursor_{db, "moving a cursor",
-                 "INSERT INTO cursors(conversation, user, client, epoch, seq, ms, n, time_ms) "
-                 "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO UPDATE SET epoch = "
-                 "excluded.epoch, seq = excluded.seq, ms = excluded.ms, n = excluded.n, time_ms = "
-                 "excluded.time_ms WHERE epoch <> excluded.epoch OR seq <= excluded.seq OR time_ms < ?9"},
-    savepoint_{db, "setting a savepoint", "SAVEPOINT append"},
-    release_{db, "releasing a savepoint", "RELEASE append"},
+    move_cursor_{
+        db, "moving a cursor",
+        "INSERT INTO cursors(conversation, user, client, epoch, seq, ms, n, time_ms) "
+        "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO UPDATE SET epoch = "
+        "excluded.epoch, seq = excluded.seq, ms = excluded.ms, n = excluded.n, time_ms = "
+        "excluded.time_ms WHERE epoch <> excluded.epoch OR seq <= excluded.seq OR time_ms < ?9"},
+    savepoint_{db, "setting a savepoint", "SAVEPOINT append"}, release_{db, "releasing a savepoint",
+                                                                        "RELEASE append"},
     undo_{db, "rolling back to a savepoint", "ROLLBACK TO append"} {}
 
 model::result<log_head> sqlite_writer::open(const model::conversation_name& name) try {

@@ -20,7 +20,8 @@ public:
   sqlite_writer(database& db, commit_fence& fence, const options& how, std::int64_t generation);
 
   model::result<log_head> open(const model::conversation_name& name) override;
-  std::vector<chain_outcome> commit(std::span<const chain* const> chains, std::int64_t now_ms) override;
+  std::vector<chain_outcome> commit(std::span<const chain* const> chains,
+                                    std::int64_t now_ms) override;
   model::result<std::optional<producer_row>> producer(const model::conversation_name& name,
                                                       std::string_view producer,
                                                       std::int64_t now_ms) override;
@@ -51,8 +52,8 @@ private:
     bool left_out = false;
   };
   enum class mode {
-    together,      ///< No savepoints: the fast path.
-    one_by_one,    ///< A savepoint around each append, so that one which fails takes nothing with it.
+    together,   ///< No savepoints: the fast path.
+    one_by_one, ///< A savepoint around each append, so that one which fails takes nothing with it.
   };
 
   void attempt(std::vector<work>& works, mode how, std::int64_t now_ms);
@@ -61,7 +62,8 @@ private:
   bool stage_alone(work& x, const append& next, std::int64_t now_ms);
   void fail(work& x, const failure& why);
   void finish(std::vector<work>& works);
-  std::vector<chain_outcome> refuse_all(std::span<const chain* const> chains, const model::error& why);
+  std::vector<chain_outcome> refuse_all(std::span<const chain* const> chains,
+                                        const model::error& why);
 
   std::optional<conversation_head> head_of(const std::string& name);
   /// Runs `change` in one transaction; false from it means there was nothing to do.

@@ -1,0 +1,127 @@
+// One client's actor: its subscriptions, and its drafts until they are answered (DESIGN §5).
+//
+// Invariants:
+// (1) Every command gets one answer; a draft gets it by `publish_deadline_ms`, if need be `append_unknown`.
+// (2) A draft is sent again only with the same producer and number, so that it is appended once.
+// (3) What a conversation answers after a later subscribe, or an unsubscribe, of the same name is not shown.
+#pragma once
+
+#include "actors/environment.hpp"
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+
+#include <functional>
+#include <list>
+#include <map>
+#include <unordered_map>
+
+namespace confab::actors {
+
+struct connection_state {
+  using self_pointer = connection_actor::stateful_pointer<connection_state>;
+
+  explicit connection_state(self_pointer parent) : self{parent} {}
+
+  void handle(const net::subscribe_command& x);
+  void handle(const net::unsubscribe_command& x);
+  void handle(const net::publish_command& x);
+  void handle(const net::ack_command& x);
+  void handle(const net::page_command& x);
+  void handle(const net::info_command& x);
+  void handle(const net::close_command& x) { change(x.name, false, true); }
+  void handle(const net::delete_command& x) { change(x.name, true, true); }
+
+  void receipts(const append_answers& x);
+  void superseded(const model::conversation_name& x);
+  void tick();
+  void gone();
+
+  // Conversations, by way of the directory.
+
+  using task = std::function<void(const conversation_actor&)>;
+  /// Runs `x` with the conversation's handle, now or when the directory has answered; tasks of one name keep their order.
+  void with(const model::conversation_name& of_name, task x);
+  /// The handle is of an actor that has moved.
+  void forget(const model::conversation_name& of_name);
+
+  // Subscribing: ask the conversation, find out where to start, tell the session.
+
+  struct attempt {
+    net::subscribe_command what;
+    std::uint64_t number;
+    int tries = 0;
+  };
+  void subscribe(const attempt& x);
+  void subscribed_to(attempt x, const subscribed& got);
+  void start_at_cursor(const attempt& x, const subscription_answer& got);
+  void start_at(const attempt& x, const subscription_answer& got,
+                const model::resume_request& from);
+  void attach(const attempt& x, const subscription_answer& got, model::start from);
+  void subscribe_failed(const attempt& x, const model::error& why);
+  [[nodiscard]] bool outdated(const attempt& x) const;
+
+  // Publishing.
+
+  struct unanswered {
+    net::publish_command what;
+    std::shared_ptr<const model::batch> drafts;
+    caf::actor_clock::time_point deadline;
+    caf::actor_clock::time_point retry_at;
+    int sends = 0;
+  };
+  void send_draft(std::uint64_t request);
+  void watch_deadlines();
+
+  // One client's reading of pages.
+
+  void read_page(const net::page_command& x, const located& got);
+  void change(const model::conversation_name& of_name, bool removes, bool first_try);
+
+  void tell(net::event x);
+  void fail(std::string ref, const model::conversation_name& of_name, model::error why,
+            std::size_t bytes = 0);
+
+  struct known_conversation {
+    conversation_actor actor;
+    std::vector<task> waiting;
+    /// The number of the subscribe that counts; 0: none.
+    std::uint64_t subscription = 0;
+    /// Makes internal numbers unique, also after this record was forgotten and made anew.
+    std::uint64_t producer = 0;
+    std::uint64_t drafts = 0;
+    std::size_t unanswered = 0;
+  };
+  known_conversation& know(const model::conversation_name& of_name);
+
+  self_pointer self;
+  environment* env = nullptr;
+  directory_actor directory;
+  log_writer_actor writer;
+  std::vector<log_reader_actor> readers;
+  connection_id id;
+  net::client_ref session;
+  net::client_identity who;
+
+  std::unordered_map<model::conversation_name, known_conversation> known;
+  std::size_t subscriptions = 0;
+  std::map<std::uint64_t, unanswered> drafts;
+  std::uint64_t last_number = 0;
+  bool ticking = false;
+  bool ended = false;
+
+  static inline const char* name = "connection";
+};
+
+struct connection_place {
+  directory_actor directory;
+  log_writer_actor writer;
+  std::vector<log_reader_actor> readers;
+  connection_id id;
+};
+
+connection_actor::behavior_type connection(connection_state::self_pointer self,
+                                           connection_place place, net::client_ref session,
+                                           net::client_identity who, environment* env);
+
+} // namespace confab::actors

@@ -1,0 +1,129 @@
+// One actor per conversation: gives drafts their places, lets them commit, then announces (DESIGN §5).
+//
+// Invariants:
+// (1) Nobody sees an entry, or a receipt, before the log has it.
+// (2) Places are given in the order of arrival and commit in that order; behind a failure, what is innocent is given
+//     new places and sent again, so a hole can neither commit nor be seen.
+// (3) Whoever subscribes gets a feed that holds the answer's state or a later one, in the same step.
+// (4) Once it has asked to be passivated it takes nothing new: `moved` sends the asker back to the directory, which has
+//     been asked first.
+#pragma once
+
+#include "actors/environment.hpp"
+#include "model/producers.hpp"
+
+#include <caf/stateful_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+#include <caf/typed_response_promise.hpp>
+
+#include <deque>
+#include <map>
+#include <unordered_map>
+
+namespace confab::actors {
+
+/// Receipts of one commit, gathered per connection.
+class answer_batches {
+public:
+  void add(const publication& to, const model::result<model::receipt>& got);
+  template <class Self>
+  void send(Self* self) {
+    for (auto& [key, x] : batches_)
+      self->send(x.to, atom::receipts::value, std::move(x.answers));
+  }
+
+private:
+  struct batch {
+    client_actor to;
+    append_answers answers;
+  };
+  std::unordered_map<const void*, batch> batches_;
+};
+
+struct conversation_state {
+  using self_pointer = conversation_actor::stateful_pointer<conversation_state>;
+
+  explicit conversation_state(self_pointer parent) : self{parent} {}
+
+  void open();
+  caf::result<subscribed> subscribe(const subscriber& x);
+  void unsubscribe(connection_id who);
+  void publish(const publication& x);
+  void committed(const commit_report& x);
+  caf::result<state_changed> close();
+  caf::result<state_changed> remove();
+  void trimmed(const model::log_state& x);
+  void idle();
+
+  // Steps of the above.
+
+  /// Why nothing can be done now, if so.
+  [[nodiscard]] std::optional<model::error> unavailable();
+  void look_up(const publication& x);
+  void looked_up(const std::string& producer, const producer_read& got);
+  void read_older(const publication& x);
+  /// Gives places and sends to the writer.
+  void start(const publication& x);
+  void send_to_writer(const std::shared_ptr<const store::append>& x);
+  void refuse(const publication& x, model::error why);
+  void announce(std::vector<model::run_ptr> newest);
+  /// What waits until nothing is in flight: closing and deleting, then the drafts behind them.
+  void run_controls();
+  void watch_idleness();
+  [[nodiscard]] bool busy() const noexcept;
+
+  struct in_flight_append {
+    std::shared_ptr<store::append> what;
+    std::vector<publication> from;
+    std::size_t bytes;
+    int sends = 1;
+  };
+  struct hub_followers {
+    std::shared_ptr<net::hub_feed> feed;
+    std::size_t count = 0;
+  };
+  struct control {
+    bool removes;
+    caf::typed_response_promise<state_changed> answer;
+  };
+
+  self_pointer self;
+  environment* env = nullptr;
+  log_writer_actor writer;
+  directory_actor directory;
+  std::shared_ptr<const model::conversation_name> of;
+
+  model::log_state state;
+  std::string content_type;
+  /// Set while the log cannot be opened.
+  std::optional<model::error> broken;
+  std::int64_t opened_ms = 0;
+  bool leaving = false;
+
+  model::producers producers;
+  std::deque<in_flight_append> in_flight;
+  std::uint64_t round = 0;
+  model::seq last_given;
+  model::entry_id last_id;
+  /// Drafts of producers whose stored row is being read, in their order.
+  std::unordered_map<std::string, std::vector<publication>> looking_up;
+  std::vector<control> controls;
+  /// Drafts that came behind a control, or behind the append that creates the log.
+  std::vector<publication> held;
+
+  std::unordered_map<std::uint64_t, subscriber> subscribers;
+  std::map<std::pair<std::string, std::string>, connection_id> by_client;
+  std::map<net::hub*, hub_followers> hubs;
+  bool idle_pending = false;
+  caf::actor_clock::time_point last_use;
+
+  static inline const char* name = "conversation";
+};
+
+/// @param env outlives the actor.
+conversation_actor::behavior_type conversation(conversation_state::self_pointer self,
+                                               model::conversation_name name,
+                                               log_writer_actor writer, directory_actor directory,
+                                               environment* env);
+
+} // namespace confab::actors

@@ -1,0 +1,61 @@
+#include "actors/directory.hpp"
+
+#include "actors/conversation.hpp"
+
+#include <spdlog/spdlog.h>
+
+namespace confab::actors {
+
+namespace {
+
+/// Between sweeps of retention that found nothing more to do.
+constexpr std::chrono::seconds retain_period{1};
+
+} // namespace
+
+conversation_actor directory_state::lookup(const model::conversation_name& x) {
+  auto [i, is_new] = active.try_emplace(x);
+  if (is_new)
+    i->second = self->spawn(conversation, x, writer, directory_actor{self}, env);
+  return i->second;
+}
+
+void directory_state::passivate(const model::conversation_name& x, const conversation_actor& who) {
+  if (auto i = active.find(x); i != active.end() && i->second == who)
+    active.erase(i);
+  self->send(who, atom::stop::value);
+}
+
+void directory_state::retain() {
+  self->request(writer, caf::infinite, atom::retain::value)
+    .then([this](const retained& x) { retained_some(x); },
+          [](const caf::error& why) { spdlog::debug("retention: {}", caf::to_string(why)); });
+}
+
+void directory_state::retained_some(const retained& x) {
+  for (const auto& y : x.trims)
+    if (auto i = active.find(y.name); i != active.end())
+      self->send(i->second, atom::trimmed::value, y.state);
+  if (x.more)
+    self->send(self, atom::retain::value);
+  else
+    self->delayed_send(self, retain_period, atom::retain::value);
+}
+
+directory_actor::behavior_type directory(directory_state::self_pointer self,
+                                         log_writer_actor writer, environment* env) {
+  abort_on_exceptions(*self);
+  auto& state = self->state;
+  state.writer = std::move(writer);
+  state.env = env;
+  self->delayed_send(self, retain_period, atom::retain::value);
+  return {
+    [&state](atom::lookup, const model::conversation_name& x) { return state.lookup(x); },
+    [&state](atom::passivate, const model::conversation_name& x, const conversation_actor& who) {
+      state.passivate(x, who);
+    },
+    [&state](atom::retain) { state.retain(); },
+  };
+}
+
+} // namespace confab::actors

@@ -1,0 +1,61 @@
+// What every actor of this node is given: the clock, the bounds, the shared budgets.
+#pragma once
+
+#include "actors/interfaces.hpp"
+#include "model/byte_budget.hpp"
+#include "net/pages.hpp"
+
+#include <caf/scheduled_actor.hpp>
+
+#include <atomic>
+#include <functional>
+#include <mutex>
+#include <string>
+
+namespace confab::actors {
+
+/// Bounds and times; `config.hpp` has their meanings.
+struct limits {
+  std::int64_t passivate_ms = 60'000;
+  std::int64_t publish_deadline_ms = 10'000;
+  std::int64_t gather_us = 1000;
+  std::size_t subscriptions = 256;
+  /// Drafts on their way to the log, over all conversations; beyond it: `overloaded` (DESIGN §5).
+  std::size_t append_bytes = 64 * 1024 * 1024;
+};
+
+/// Whether appends work, as the writer last knew; any thread asks, also while the writer hangs in a commit.
+class log_health_board {
+public:
+  void commit_begins(std::int64_t now_ms) noexcept { since_ms_ = now_ms; }
+  void commit_ended(store::health now);
+  [[nodiscard]] net::readiness readiness(std::int64_t now_ms) const;
+
+private:
+  /// Since when a commit is under way; 0: none is.
+  std::atomic<std::int64_t> since_ms_{0};
+  mutable std::mutex mutex_;
+  store::health last_;
+};
+
+/// Outlives all actors. Its members are constant or safe from any thread.
+struct environment {
+  environment(limits bounds, model::byte_budget& caches, std::string random_incarnation)
+    : at_most{bounds}, cache{caches}, appends{bounds.append_bytes},
+      incarnation{std::move(random_incarnation)} {}
+
+  const limits at_most;
+  model::byte_budget& cache;
+  model::byte_budget appends;
+  /// Random per process: part of the internal producers' names.
+  const std::string incarnation;
+  log_health_board log_health;
+  /// Wall clock, milliseconds since 1970. Tests replace it.
+  std::function<std::int64_t()> wall_ms;
+};
+
+/// A broken invariant ends the process: what is acknowledged is in the log, and a restart begins from there. An actor
+/// that died alone would leave its clients waiting.
+void abort_on_exceptions(caf::scheduled_actor& self);
+
+} // namespace confab::actors

@@ -1,0 +1,172 @@
+#include "actors/log_writer.hpp"
+
+#include <spdlog/spdlog.h>
+
+namespace confab::actors {
+
+namespace {
+
+/// Cursors may lag behind their acks by this: one transaction then carries many.
+constexpr std::chrono::milliseconds cursor_gather{20};
+
+/// A transaction takes at most so many appends, so that one commit does not keep receipts for long.
+constexpr std::size_t commit_appends_max = 4096;
+
+} // namespace
+
+void log_writer_state::append(const append_request& x, const commit_listener& from) {
+  queue.push_back({x, from});
+  if (!flush_pending) {
+    flush_pending = true;
+    auto wait = pacing.wait_us(queue.size());
+    waiting = wait > 0;
+    // Without a wait it lands behind everything that is in the mailbox already.
+    if (waiting)
+      self->delayed_send(self, std::chrono::microseconds{wait}, atom::flush::value, flush_number);
+    else
+      self->send(self, atom::flush::value, flush_number);
+  } else if (waiting && pacing.enough(queue.size())) {
+    self->send(self, atom::flush::value, ++flush_number);
+    waiting = false;
+  }
+  if (queue.size() >= commit_appends_max)
+    commit();
+}
+
+void log_writer_state::flush(std::uint64_t number) {
+  if (number == flush_number && flush_pending)
+    commit();
+}
+
+void log_writer_state::commit() {
+  auto waited = std::exchange(waiting, false);
+  flush_pending = false;
+  ++flush_number;
+  if (queue.empty())
+    return;
+  pacing.committed(queue.size(), waited);
+  struct addressee {
+    commit_listener to;
+    std::uint64_t round;
+  };
+  std::vector<store::chain> chains;
+  std::vector<addressee> addressees;
+  std::unordered_map<model::conversation_name, std::size_t> index;
+  for (auto& [what, from] : std::exchange(queue, {})) {
+    auto failed = failed_rounds.find(what.name);
+    if (failed != failed_rounds.end() && what.round <= failed->second)
+      continue;
+    auto [i, is_new] = index.try_emplace(what.name, chains.size());
+    if (is_new) {
+      chains.push_back({.name = what.name, .epoch = what.epoch, .appends = {}});
+      addressees.push_back({from, what.round});
+    }
+    chains[i->second].appends.push_back(what.what);
+  }
+  std::vector<const store::chain*> pointers;
+  for (const auto& x : chains)
+    pointers.push_back(&x);
+  env->log_health.commit_begins(env->wall_ms());
+  auto outcomes = session->commit(pointers, env->wall_ms());
+  env->log_health.commit_ended(session->health());
+  for (std::size_t i = 0; i < chains.size(); ++i) {
+    auto& [committed, state, failure] = outcomes[i];
+    if (failure) {
+      spdlog::error("append: {}: seq {}: {}: {}", chains[i].name.text(),
+                    chains[i].appends[committed]->entries.front().at.value,
+                    to_string(failure->what), failure->detail);
+      failed_rounds[chains[i].name] = addressees[i].round;
+    } else {
+      failed_rounds.erase(chains[i].name);
+    }
+    // From here on the entries belong to the conversation alone.
+    chains[i].appends.clear();
+    self->send(addressees[i].to, atom::committed::value,
+               commit_report{addressees[i].round, committed, std::move(state),
+                             std::move(failure)});
+  }
+}
+
+caf::result<model::status> log_writer_state::move_cursor(const store::cursor_move& x) {
+  if (cursors.empty())
+    self->delayed_send(self, cursor_gather, atom::cursor::value);
+  auto promise = self->make_response_promise<model::status>();
+  cursors.push_back({x, promise});
+  return promise;
+}
+
+void log_writer_state::move_cursors() {
+  auto due = std::exchange(cursors, {});
+  if (due.empty())
+    return;
+  std::vector<store::cursor_move> moves;
+  for (const auto& x : due)
+    moves.push_back(x.move);
+  auto done = session->move_cursors(moves, env->wall_ms());
+  if (!done)
+    spdlog::error("cursors: {} were not moved: {}", moves.size(), done.why().detail);
+  for (auto& x : due)
+    x.answer.deliver(done);
+}
+
+opened log_writer_state::open(const model::conversation_name& x) {
+  commit();
+  failed_rounds.erase(x); // a new incarnation counts its rounds anew
+  return session->open(x);
+}
+
+producer_read log_writer_state::producer(const producer_request& x) {
+  commit();
+  if (!x.number)
+    return session->producer(x.name, x.producer, env->wall_ms());
+  auto found = session->older_receipt(x.name, x.producer, *x.number);
+  if (!found)
+    return found.why();
+  if (!*found)
+    return std::optional<store::producer_row>{};
+  return std::optional{store::producer_row{.epoch = 0, .number = *x.number, .last = **found}};
+}
+
+log_writer_actor::behavior_type log_writer(log_writer_state::self_pointer self,
+                                           std::shared_ptr<store::log_writer> session,
+                                           environment* env) {
+  abort_on_exceptions(*self);
+  auto& state = self->state;
+  state.session = std::move(session);
+  state.env = env;
+  state.pacing = model::commit_pacing{env->at_most.gather_us};
+  return {
+    [&state](atom::append, const append_request& x, const commit_listener& from) {
+      state.append(x, from);
+    },
+    [&state](atom::open, const model::conversation_name& x) { return state.open(x); },
+    [&state](atom::producer, const producer_request& x) { return state.producer(x); },
+    [&state](atom::close, const model::conversation_name& x) -> state_changed {
+      state.commit();
+      return state.session->close(x);
+    },
+    [&state](atom::remove, const model::conversation_name& x) -> state_changed {
+      state.commit();
+      if (auto done = state.session->remove(x); !done)
+        return done.why();
+      return model::log_state{.life = model::lifecycle::deleted};
+    },
+    [&state](atom::cursor, const store::cursor_move& x) { return state.move_cursor(x); },
+    [&state](atom::retain) {
+      retained result;
+      result.trims = state.session->retain(state.env->wall_ms(), result.more);
+      return result;
+    },
+    [&state](atom::flush, std::uint64_t number) { state.flush(number); },
+    [&state](atom::cursor) { state.move_cursors(); },
+    [&state](atom::stop) {
+      state.commit();
+      state.move_cursors();
+      state.session.reset();
+      state.self->quit();
+      return true;
+    },
+  };
+}
+
+} // namespace confab::actors

@@ -1,0 +1,93 @@
+#include "actors/node.hpp"
+
+#include "actors/connection.hpp"
+#include "actors/directory.hpp"
+#include "actors/log_reader.hpp"
+#include "actors/log_writer.hpp"
+
+#include <caf/scoped_actor.hpp>
+#include <caf/send.hpp>
+
+#include <algorithm>
+#include <thread>
+
+namespace confab::actors {
+
+namespace {
+
+class port final : public net::client_port {
+public:
+  explicit port(connection_actor to) : to_{std::move(to)} {}
+  ~port() override { caf::anon_send(to_, atom::gone::value); }
+  void tell(net::command x) override { caf::anon_send(to_, atom::command::value, std::move(x)); }
+
+private:
+  connection_actor to_;
+};
+
+} // namespace
+
+node_config::node_config() {
+  // The default scheduler polls: a third of a core at rest.
+  set("scheduler.policy", caf::atom("sharing"));
+  // Without it, one busy actor can keep a worker for itself.
+  set("scheduler.max-throughput", 50);
+  set("scheduler.max-threads", std::max(2u, std::thread::hardware_concurrency()));
+}
+
+node::node(store::log_store& log, environment& env) : log_{log}, env_{env} {}
+
+node::~node() {
+  stop();
+}
+
+model::status node::start(net::pages& pages, std::size_t readers) {
+  for (std::size_t i = 0; i < readers; ++i) {
+    auto session = log_.reader();
+    if (!session)
+      return session.why();
+    readers_.push_back(system_.spawn<caf::detached>(
+      log_reader, std::shared_ptr<store::log_reader>{std::move(*session)}, &pages, &env_));
+  }
+  writer_ = system_.spawn<caf::detached>(
+    log_writer, std::shared_ptr<store::log_writer>{log_.writer()}, &env_);
+  directory_ = system_.spawn(directory, writer_, &env_);
+  return model::nothing{};
+}
+
+void node::stop() {
+  if (!writer_)
+    return;
+  caf::scoped_actor self{system_};
+  // Failing to answer means that it has ended already.
+  self->request(writer_, caf::infinite, atom::stop::value)
+    .receive([](bool) {}, [](const caf::error&) {});
+  auto end = [&](const auto& x) {
+    self->send_exit(x, caf::exit_reason::user_shutdown);
+    self->wait_for(x);
+  };
+  for (const auto& x : readers_)
+    end(x);
+  end(directory_);
+  readers_.clear();
+  directory_ = nullptr;
+  writer_ = nullptr;
+}
+
+std::unique_ptr<net::client_port> node::connect(net::client_ref session,
+                                                net::client_identity who) {
+  connection_place place{directory_, writer_, readers_, {++connections_}};
+  return std::make_unique<port>(
+    system_.spawn(connection, std::move(place), session, std::move(who), &env_));
+}
+
+void node::read(net::page_request x) {
+  const auto& to = readers_[reads_++ % readers_.size()];
+  caf::anon_send(to, atom::page::value, std::move(x));
+}
+
+net::readiness node::ready() const {
+  return env_.log_health.readiness(env_.wall_ms());
+}
+
+} // namespace confab::actors

@@ -1,0 +1,49 @@
+// This node's actor system: spawns the actors over a store and is the backend of the sockets.
+#pragma once
+
+#include "actors/environment.hpp"
+
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+
+#include <atomic>
+
+namespace confab::actors {
+
+/// The CAF settings of DESIGN §5; figures in docs/performance.md.
+class node_config : public caf::actor_system_config {
+public:
+  node_config();
+};
+
+class node final : public net::backend {
+public:
+  /// @param log outlives the node, and so does `env`.
+  node(store::log_store& log, environment& env);
+  ~node() override;
+
+  /// Opens the sessions of the store and spawns. `pages` gets what the readers read.
+  /// Errors: as `log_store::reader`.
+  [[nodiscard]] model::status start(net::pages& pages, std::size_t readers);
+
+  /// Commits what is queued, then ends all actors. Nobody may call the backend any more.
+  void stop();
+
+  [[nodiscard]] std::unique_ptr<net::client_port> connect(net::client_ref session,
+                                                          net::client_identity who) override;
+  void read(net::page_request x) override;
+  [[nodiscard]] net::readiness ready() const override;
+
+private:
+  store::log_store& log_;
+  environment& env_;
+  node_config config_;
+  caf::actor_system system_{config_};
+  log_writer_actor writer_;
+  std::vector<log_reader_actor> readers_;
+  directory_actor directory_;
+  std::atomic<std::uint64_t> connections_{0};
+  std::atomic<std::uint64_t> reads_{0};
+};
+
+} // namespace confab::actors

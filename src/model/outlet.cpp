@@ -1,0 +1,194 @@
+#include "model/outlet.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+namespace confab::model {
+
+void gathering::clear() {
+  pieces_.clear();
+  items_.clear();
+  marks_.clear();
+  // Pieces point into these strings, so the vector must not move them.
+  marks_.reserve(pieces_max);
+  bytes_ = 0;
+}
+
+void gathering::add(item x, std::string_view bytes) {
+  items_.push_back(std::move(x));
+  pieces_.push_back({bytes.data(), bytes.size()});
+  bytes_ += bytes.size();
+}
+
+void outlet::make_ready(follower& x) {
+  if (x.ready)
+    return;
+  x.ready = true;
+  ready_.push_back(&x);
+}
+
+void outlet::forget(follower& x) {
+  if (x.ready)
+    std::erase(ready_, &x);
+  x.ready = false;
+}
+
+void outlet::gather(gathering& to, page_source& pages) {
+  using kind = gathering::kind;
+  to.clear();
+  auto add_control = [&] {
+    if (!control_.empty())
+      to.add({.what = kind::control}, control_);
+  };
+  if (control_started_)
+    add_control();
+  if (own_.size() > own_sent_)
+    to.add({.what = kind::own}, std::string_view{own_}.substr(own_sent_));
+  if (!control_started_)
+    add_control();
+  if (closing_)
+    return;
+  // A follower stays in the list until it has nothing more; the first one moves to the end when the gathering is
+  // full, so that one long replay does not starve the socket's other conversations.
+  std::size_t kept = 0;
+  auto old = ready_.size();
+  std::size_t i = 0;
+  for (; i < old && !to.full(); ++i) {
+    auto& x = *ready_[i];
+    auto before = to.items_.size();
+    gather_from(to, x, pages);
+    if (to.items_.size() == before)
+      x.ready = false;
+    else
+      ready_[kept++] = &x;
+  }
+  auto unvisited = std::copy(ready_.begin() + i, ready_.end(), ready_.begin() + kept);
+  ready_.erase(unvisited, ready_.end());
+  if (i < old && kept > 0)
+    std::rotate(ready_.begin(), ready_.begin() + kept, ready_.end());
+}
+
+void outlet::gather_from(gathering& to, follower& x, page_source& pages) {
+  using kind = gathering::kind;
+  using due = step::kind;
+  auto probe = x.sub;
+  const auto& from = *x.from;
+  while (!to.full()) {
+    auto next = probe.next(from);
+    switch (next.what) {
+    case due::wait:
+      return;
+    case due::ring:
+    case due::page: {
+      auto at = probe.at().next();
+      run_ptr held;
+      if (next.what == due::ring) {
+        held = *next.entries;
+      } else {
+        x.sub.needs_log();
+        probe.needs_log();
+        held = x.awaited == seq{} ? pages.page_for(x, at) : nullptr;
+        if (!held)
+          return;
+      }
+      const auto& encoded = held->encoded(*x.format);
+      auto skipped = at.value - held->first().value;
+      auto begin = skipped == 0 ? 0 : encoded.ends[skipped - 1];
+      probe.sent_through(held->last(), from);
+      to.add({.what = kind::entries,
+              .who = &x,
+              .held = std::move(held),
+              .encoded = &encoded,
+              .from = at,
+              .then = probe},
+             std::string_view{encoded.bytes}.substr(begin));
+      break;
+    }
+    case due::live:
+    case due::reset:
+    case due::closed: {
+      auto& text = to.marks_.emplace_back();
+      const auto& s = from.state();
+      const auto& name = *from.name();
+      if (next.what == due::reset)
+        x.format->add_reset(text, name, next.reason, s.epoch, next.missing_from,
+                            next.missing_through);
+      else if (next.what == due::live)
+        x.format->add_live(text, name, {s.epoch, probe.at(), s.tail_id});
+      else
+        x.format->add_closed(text, name, {s.epoch, probe.at(), s.tail_id});
+      probe.did(next, from);
+      to.add({.what = kind::mark, .who = &x, .then = probe}, text);
+      break;
+    }
+    }
+  }
+}
+
+bool outlet::sent(gathering& what, std::size_t n) {
+  using kind = gathering::kind;
+  for (std::size_t i = 0; i < what.items_.size(); ++i) {
+    auto& x = what.items_[i];
+    auto [data, size] = what.pieces_[i];
+    if (n >= size) {
+      n -= size;
+      switch (x.what) {
+      case kind::own:
+        // Freed, not just emptied: an idle socket keeps no buffer.
+        own_ = {};
+        own_sent_ = 0;
+        break;
+      case kind::control:
+        control_ = {};
+        control_started_ = false;
+        break;
+      case kind::entries:
+      case kind::mark:
+        x.who->sub = std::move(*x.then);
+        break;
+      }
+      continue;
+    }
+    if (n == 0)
+      return false;
+    switch (x.what) {
+    case kind::own:
+      own_sent_ += n;
+      break;
+    case kind::control:
+      control_.remove_prefix(n);
+      control_started_ = true;
+      break;
+    case kind::mark:
+      x.who->sub = std::move(*x.then);
+      keep_rest({data + n, size - n});
+      break;
+    case kind::entries: {
+      auto all = std::string_view{x.encoded->bytes};
+      auto offset = static_cast<std::size_t>(data - all.data()) + n;
+      const auto& ends = x.encoded->ends;
+      auto end = std::upper_bound(ends.begin(), ends.end(), offset);
+      auto whole = static_cast<std::uint64_t>(end - ends.begin());
+      auto begin = whole == 0 ? 0 : ends[whole - 1];
+      auto last = x.held->first().value + whole - 1;
+      if (offset > begin) {
+        keep_rest(all.substr(offset, *end - offset));
+        ++last;
+      }
+      // A frame in progress counts as sent: its rest is kept here.
+      x.who->sub.sent_through(seq{last}, *x.who->from);
+      break;
+    }
+    }
+    return false;
+  }
+  return true;
+}
+
+void outlet::keep_rest(std::string_view rest) {
+  assert(own_.size() == own_sent_);
+  own_.assign(rest);
+  own_sent_ = 0;
+}
+
+} // namespace confab::model

@@ -1,0 +1,110 @@
+#include "model/producers.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+namespace confab::model {
+
+producer_verdict producers::check(const batch& x) {
+  using kind = producer_verdict::kind;
+  auto i = by_id_.find(x.producer);
+  if (i == by_id_.end())
+    return {.what = kind::unknown};
+  auto& p = touch(x.producer);
+  if (x.producer_epoch < p.epoch)
+    return {.what = kind::fenced, .expected = p.epoch};
+  if (x.producer_epoch > p.epoch || (!p.last && p.in_flight.empty()))
+    return {.what = kind::accept};
+  if (x.fingerprint != p.fingerprint)
+    return {.what = kind::mismatch};
+  auto number = x.producer_seq;
+  auto expected = (p.in_flight.empty() ? *p.last : p.in_flight.back()) + 1;
+  auto internal = x.producer.starts_with('~');
+  if (number == expected || (internal && number > expected))
+    return {.what = kind::accept};
+  if (number > expected)
+    return {.what = kind::gap, .expected = expected};
+  if (std::find(p.in_flight.begin(), p.in_flight.end(), number) != p.in_flight.end())
+    return {.what = kind::in_flight};
+  for (const auto& y : p.receipts)
+    if (y.number == number) {
+      auto again = y.receipt;
+      again.duplicate = true;
+      return {.what = kind::duplicate, .receipt = again};
+    }
+  return {.what = kind::older};
+}
+
+void producers::learned(std::string_view id, std::uint32_t epoch,
+                        std::optional<std::uint64_t> last_number, const receipt& last,
+                        std::uint64_t fingerprint) {
+  auto& p = touch(id);
+  p.epoch = epoch;
+  p.last = last_number;
+  p.fingerprint = fingerprint;
+  p.receipts.clear();
+  if (last_number)
+    p.receipts.push_back({*last_number, last});
+  forget_some();
+}
+
+void producers::started(const batch& x) {
+  auto& p = touch(x.producer);
+  if (x.producer_epoch > p.epoch) {
+    p.epoch = x.producer_epoch;
+    p.last.reset();
+    p.receipts.clear();
+    p.in_flight.clear();
+  }
+  p.fingerprint = x.fingerprint;
+  p.in_flight.push_back(x.producer_seq);
+  forget_some();
+}
+
+void producers::committed(std::string_view id, std::uint32_t epoch, std::uint64_t number,
+                          const receipt& got) {
+  auto& p = touch(id);
+  if (epoch != p.epoch)
+    return;
+  assert(!p.in_flight.empty() && p.in_flight.front() == number);
+  p.in_flight.pop_front();
+  p.last = number;
+  if (p.receipts.size() == receipts_max)
+    p.receipts.erase(p.receipts.begin());
+  p.receipts.push_back({number, got});
+}
+
+void producers::failed(std::string_view id, std::uint32_t epoch, std::uint64_t number) {
+  auto& p = touch(id);
+  if (epoch != p.epoch)
+    return;
+  auto i = std::find(p.in_flight.begin(), p.in_flight.end(), number);
+  if (i != p.in_flight.end() && id.starts_with('~'))
+    p.in_flight.erase(i);
+  else
+    p.in_flight.erase(i, p.in_flight.end());
+}
+
+producers::producer& producers::touch(std::string_view id) {
+  auto [i, is_new] = by_id_.try_emplace(std::string{id});
+  if (is_new)
+    i->second.used = order_.insert(order_.end(), i->first);
+  else
+    order_.splice(order_.end(), order_, i->second.used);
+  return i->second;
+}
+
+void producers::forget_some() {
+  // Bounded work: those in flight are as many as drafts, which have a bound of their own.
+  for (auto i = order_.begin(); by_id_.size() > producers_max && i != order_.end();) {
+    auto found = by_id_.find(*i);
+    if (!found->second.in_flight.empty()) {
+      ++i;
+      continue;
+    }
+    by_id_.erase(found);
+    i = order_.erase(i);
+  }
+}
+
+} // namespace confab::model

@@ -1,0 +1,85 @@
+// One publish, one entry: what a producer's number means for a conversation (DESIGN §5).
+//
+// Invariants:
+// (1) Each number of a producer is appended at most once; a repeat gets the first one's receipt.
+// (2) An unknown producer may start at any number; then each is the last + 1. A refused one is not used up.
+//     Internal producers (`~…`) may leave numbers out: theirs only tell a retry from a new draft.
+// (3) A higher epoch fences the lower ones and may start at any number.
+// (4) Memory is bounded: `producers_max` producers with `receipts_max` receipts each, in front of the stored table.
+//     Only producers with nothing in flight are forgotten.
+#pragma once
+
+#include "model/entry.hpp"
+
+#include <cstddef>
+#include <deque>
+#include <list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+namespace confab::model {
+
+struct producer_verdict {
+  enum class kind : std::uint8_t {
+    accept,    ///< It is the next one.
+    duplicate, ///< Appended before; `receipt` is its answer.
+    in_flight, ///< An equal one waits for its outcome, which answers both.
+    unknown,   ///< Ask the stored table, then `learned`, then again.
+    older,     ///< Appended before; its receipt must be read back from the log.
+    gap,       ///< `expected` is the number that would be taken.
+    fenced,    ///< Its epoch is lower than one that was seen.
+    mismatch,  ///< An idempotency key with another body.
+  } what = kind::accept;
+  model::receipt receipt = {};
+  std::uint64_t expected = 0;
+};
+
+/// The producers of one conversation. One thread.
+class producers {
+public:
+  static constexpr std::size_t producers_max = 1024;
+  static constexpr std::size_t receipts_max = 8;
+
+  /// Changes nothing but the order of forgetting.
+  [[nodiscard]] producer_verdict check(const batch& x);
+
+  /// What the stored table holds of a producer: its epoch, last number and receipt; or nothing.
+  void learned(std::string_view producer, std::uint32_t epoch,
+               std::optional<std::uint64_t> last_number, const receipt& last,
+               std::uint64_t fingerprint);
+
+  /// @pre check(x) said `accept`, or `unknown` and the caller knows that the table has nothing.
+  void started(const batch& x);
+  /// The oldest number in flight of this producer is durable. Of an older epoch: of no further use.
+  void committed(std::string_view producer, std::uint32_t epoch, std::uint64_t number,
+                 const receipt& got);
+  /// This number and all that were started behind it failed.
+  void failed(std::string_view producer, std::uint32_t epoch, std::uint64_t number);
+
+  [[nodiscard]] std::size_t size() const noexcept { return by_id_.size(); }
+
+private:
+  struct numbered {
+    std::uint64_t number;
+    model::receipt receipt;
+  };
+  struct producer {
+    std::uint32_t epoch = 0;
+    std::optional<std::uint64_t> last;
+    std::uint64_t fingerprint = 0;
+    std::deque<std::uint64_t> in_flight;
+    std::vector<numbered> receipts;
+    std::list<std::string>::iterator used;
+  };
+
+  producer& touch(std::string_view id);
+  void forget_some();
+
+  std::unordered_map<std::string, producer> by_id_;
+  /// Least recently used first.
+  std::list<std::string> order_;
+};
+
+} // namespace confab::model

@@ -1,0 +1,100 @@
+// Consecutive entries of one conversation, encoded once per wire format and shared by all sockets.
+#pragma once
+
+#include "model/byte_budget.hpp"
+#include "model/entry.hpp"
+#include "model/log_state.hpp"
+#include "model/name.hpp"
+
+#include <array>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace confab::model {
+
+enum class reset_reason : std::uint8_t { trimmed, epoch, deleted };
+
+[[nodiscard]] std::string_view to_string(reset_reason x) noexcept;
+
+/// How entries and the marks between them look on one wire: complete frames, ready to be sent. Stateless; any
+/// thread.
+class wire_format {
+public:
+  explicit constexpr wire_format(std::size_t index) noexcept : index_{index} {}
+  virtual ~wire_format() = default;
+
+  /// Distinct per format; below `wire_formats_max`.
+  [[nodiscard]] std::size_t index() const noexcept { return index_; }
+
+  /// `of` gives the epoch for formats whose frames carry a position.
+  virtual void add_entry(std::string& out, const conversation_name& name, const epoch& of,
+                         const entry& x) const = 0;
+  virtual void add_live(std::string& out, const conversation_name& name,
+                        const position& at) const = 0;
+  /// With `trimmed`, the entries [from, through] are missing.
+  virtual void add_reset(std::string& out, const conversation_name& name, reset_reason reason,
+                         const epoch& now, seq from, seq through) const = 0;
+  virtual void add_closed(std::string& out, const conversation_name& name,
+                          const position& at) const = 0;
+
+private:
+  std::size_t index_;
+};
+
+inline constexpr std::size_t wire_formats_max = 4;
+
+/// A run in one format: `bytes` is the concatenation of one frame per entry; `ends[i]` is where the frame of
+/// the i-th entry ends.
+struct frames {
+  std::string bytes;
+  std::vector<std::uint32_t> ends;
+};
+
+/// Immutable, apart from its encodings, which appear when first asked for. Any thread.
+class run {
+public:
+  /// @pre `entries` is not empty and consecutive.
+  /// @param budget counts the run while it lives; may be null; must outlive it.
+  run(std::shared_ptr<const conversation_name> name, model::epoch epoch,
+      std::vector<entry> entries, byte_budget* budget);
+  ~run();
+  run(const run&) = delete;
+  run& operator=(const run&) = delete;
+
+  [[nodiscard]] seq first() const noexcept { return entries_.front().at; }
+  [[nodiscard]] seq last() const noexcept { return entries_.back().at; }
+  [[nodiscard]] bool holds(seq at) const noexcept { return first() <= at && at <= last(); }
+  [[nodiscard]] const model::epoch& epoch() const noexcept { return epoch_; }
+  [[nodiscard]] std::span<const entry> entries() const noexcept { return entries_; }
+  [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
+  /// Sum of the entries' weights.
+  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+  /// @pre holds(at)
+  [[nodiscard]] entry_id id_of(seq at) const noexcept {
+    return entries_[at.value - first().value].id;
+  }
+
+  /// Encodes at the first call per format.
+  [[nodiscard]] const frames& encoded(const wire_format& format) const;
+
+private:
+  struct encoding {
+    std::once_flag once;
+    frames held;
+  };
+
+  std::shared_ptr<const conversation_name> name_;
+  model::epoch epoch_;
+  std::vector<entry> entries_;
+  std::size_t bytes_ = 0;
+  byte_budget* budget_;
+  mutable std::atomic<std::size_t> taken_{0};
+  mutable std::array<encoding, wire_formats_max> encodings_;
+};
+
+using run_ptr = std::shared_ptr<const run>;
+
+} // namespace confab::model

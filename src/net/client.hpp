@@ -1,0 +1,164 @@
+// The border between sockets and actors: what a client asks for, what it is told, and who answers.
+#pragma once
+
+#include "model/entry.hpp"
+#include "model/log_state.hpp"
+#include "model/name.hpp"
+#include "model/resume.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace confab::net {
+
+class hub;
+class hub_feed;
+
+/// Names a session from any thread; one that has ended takes nothing and harms nothing.
+struct client_ref {
+  net::hub* hub = nullptr;
+  std::uint64_t id = 0;
+};
+
+/// Who is connected. `client` is chosen by the client and lasts over reconnects, or made up for one connection.
+struct client_identity {
+  std::string user = "anonymous";
+  std::string client;
+};
+
+// What a client asks for. `ref` is JSON text that the answer repeats; empty: none was given.
+
+struct subscribe_command {
+  std::string ref;
+  model::conversation_name name;
+  /// Without a value: `saved` for a client with an id of its own, else `now`.
+  std::optional<model::resume_request> from;
+};
+struct unsubscribe_command {
+  std::string ref;
+  model::conversation_name name;
+};
+struct publish_command {
+  std::string ref;
+  model::conversation_name name;
+  std::shared_ptr<const model::batch> drafts;
+};
+/// Moves the client's cursor.
+struct ack_command {
+  std::string ref;
+  model::conversation_name name;
+  model::epoch epoch;
+  model::seq at;
+};
+struct page_command {
+  model::conversation_name name;
+  model::resume_request from;
+  std::size_t limit;
+};
+struct info_command {
+  model::conversation_name name;
+};
+struct close_command {
+  model::conversation_name name;
+};
+struct delete_command {
+  model::conversation_name name;
+};
+
+using command = std::variant<subscribe_command, unsubscribe_command, publish_command, ack_command,
+                             page_command, info_command, close_command, delete_command>;
+
+// What a client is told.
+
+struct subscribed_event {
+  std::string ref;
+  model::conversation_name name;
+  std::shared_ptr<hub_feed> feed;
+  /// As the conversation answered.
+  model::log_state state;
+  model::start from;
+};
+struct unsubscribed_event {
+  std::string ref;
+  model::conversation_name name;
+  bool superseded = false;
+};
+struct published_event {
+  std::string ref;
+  model::conversation_name name;
+  model::receipt got;
+  /// Bytes of the batch that this answers, which counted against the session's bound.
+  std::size_t bytes = 0;
+};
+struct acked_event {
+  std::string ref;
+  model::conversation_name name;
+  model::seq at;
+};
+struct page_event {
+  model::page held;
+  /// Where the page starts after, and whether the asker's position was of another log.
+  model::start after;
+};
+struct info_event {
+  model::conversation_name name;
+  model::log_state state;
+  std::string content_type;
+};
+struct deleted_event {};
+struct failed_event {
+  std::string ref;
+  std::optional<model::conversation_name> name;
+  model::error why;
+  /// If this answers a publish: the bytes of its batch.
+  std::size_t bytes = 0;
+  /// The conversation is not followed any more, also by an earlier subscribe.
+  bool ends_subscription = false;
+};
+
+using event = std::variant<subscribed_event, unsubscribed_event, published_event, acked_event,
+                           page_event, info_event, deleted_event, failed_event>;
+
+/// The actor of one connection, as its session sees it. Called by one thread; the destructor says that the client has gone.
+class client_port {
+public:
+  virtual ~client_port() = default;
+  virtual void tell(command x) = 0;
+};
+
+/// A page of the log that followers wait for.
+struct page_request {
+  std::shared_ptr<const model::conversation_name> name;
+  model::epoch epoch;
+  model::seq from;
+  /// Last seq of the aligned block, included.
+  model::seq through;
+  /// The tail that was known: a page of an older transaction is no answer.
+  model::seq tail;
+};
+
+class pages;
+
+struct readiness {
+  bool ready = true;
+  /// For a person, when not ready.
+  std::string why;
+};
+
+/// The actors, as sockets see them. Any thread.
+class backend {
+public:
+  virtual ~backend() = default;
+  /// Starts the actor of a connection.
+  [[nodiscard]] virtual std::unique_ptr<client_port> connect(client_ref session,
+                                                             client_identity who) = 0;
+  /// Reads a page and gives it to `pages::arrived`, from any thread.
+  virtual void read(page_request x) = 0;
+  [[nodiscard]] virtual readiness ready() const = 0;
+};
+
+} // namespace confab::net

@@ -1,0 +1,155 @@
+#include "net/event_session.hpp"
+
+#include "net/socket_member.hpp"
+#include "net/wire/formats.hpp"
+
+#include <boost/asio/buffer.hpp>
+
+#include <random>
+
+namespace confab::net {
+
+namespace {
+
+/// How long the peer has to take the rest and to close its side.
+constexpr std::int64_t close_ms = 5000;
+
+/// A browser waits so long before it connects again; spread, so that a restart does not bring all at once.
+std::int64_t retry_ms() {
+  thread_local std::minstd_rand random{std::random_device{}()};
+  return std::uniform_int_distribution<std::int64_t>{1000, 3000}(random);
+}
+
+class event_session final : public socket_member {
+public:
+  event_session(tcp_socket socket, io_thread& thread, admission place)
+    : socket_member{std::move(socket), thread, std::move(place)} {}
+
+  void start(model::conversation_name name, model::resume_request from) {
+    port_ = thread_.shared().backend.connect({&owner(), id}, {});
+    port_->tell(subscribe_command{{}, std::move(name), from});
+    listen();
+  }
+
+  void take(event& x) override {
+    if (cut_ || ending_ms_ > 0)
+      return;
+    if (auto* e = std::get_if<subscribed_event>(&x)) {
+      begin(*e);
+    } else if (auto* u = std::get_if<unsubscribed_event>(&x)) {
+      unfollow(u->name);
+      end();
+    } else if (auto* f = std::get_if<failed_event>(&x)) {
+      refuse(f->why);
+    }
+  }
+
+  void failed(model::follower& x, const model::error& why) override {
+    end_subscription(x);
+    refuse(why);
+  }
+
+  std::int64_t due(std::int64_t now_ms) override {
+    if (cut_)
+      return 0;
+    if (ending_ms_ > 0 && now_ms >= ending_ms_ + close_ms) {
+      cut();
+      return 0;
+    }
+    if (ending_ms_ == 0 && begun_) {
+      post(":\n\n");
+      owner().touch(*this);
+    }
+    return now_ms + (ending_ms_ > 0 ? close_ms : thread_.shared().limits.heartbeat_ms);
+  }
+
+  void drain(std::int64_t reconnect_ms) override {
+    if (begun_ && ending_ms_ == 0)
+      post("retry: " + std::to_string(reconnect_ms) + "\n\n");
+    end();
+  }
+
+private:
+  void begin(const subscribed_event& e) {
+    auto at_end = e.state.life == model::lifecycle::closed && e.from.at >= e.state.tail;
+    if (at_end) {
+      post("HTTP/1.1 204 No Content\r\nConnection: close\r\nCache-Control: no-store\r\n\r\n");
+      return end();
+    }
+    begun_ = true;
+    // Ends with the connection: a broken stream is resumed by id, so nothing is gained by chunks.
+    std::string out{"HTTP/1.1 200 OK\r\nServer: confab/" CONFAB_VERSION
+                    "\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
+                    "X-Accel-Buffering: no\r\nConnection: close\r\n\r\n"};
+    out += "retry: " + std::to_string(retry_ms()) + '\n';
+    wire::add_event_id(out, {e.state.epoch, e.from.at,
+                             e.from.at == e.state.tail ? e.state.tail_id : model::entry_id{}});
+    post(out);
+    follower_ = &follow(e.feed, e.from, e.state.epoch, wire::event_stream_format());
+  }
+
+  void refuse(const model::error& why) {
+    if (begun_) {
+      std::string out;
+      wire::add_event_error(out, why);
+      post(out);
+    } else {
+      auto status = wire::status_of(why.what);
+      auto body = wire::problem_body(status, "Error", why);
+      post("HTTP/1.1 " + std::to_string(status) +
+           " Error\r\nServer: confab/" CONFAB_VERSION
+           "\r\nContent-Type: application/problem+json\r\nCache-Control: no-store\r\n"
+           "Connection: close\r\nContent-Length: " +
+           std::to_string(body.size()) + "\r\n\r\n" + body);
+    }
+    end();
+  }
+
+  /// No more entries; the connection ends when everything has left.
+  void end() {
+    if (ending_ms_ > 0)
+      return;
+    ending_ms_ = io_thread::now_ms();
+    follower_ = nullptr;
+    unfollow_all();
+    owner().touch(*this);
+  }
+
+  void flushed() override {
+    if (cut_)
+      return;
+    if (follower_ && follower_->sub.told_closed())
+      end();
+    if (ending_ms_ > 0 && backlog() == 0 && !blocked()) {
+      error_code ignored; // the peer may have gone already
+      socket_.shutdown(tcp_socket::shutdown_send, ignored);
+    }
+  }
+
+  /// A client has nothing to say here; its end of stream is the end.
+  void listen() {
+    socket_.async_read_some(asio::buffer(ignored_),
+                            [this, self = shared_from_this()](error_code ec, std::size_t) {
+                              if (ec)
+                                cut();
+                              else if (!cut_)
+                                listen();
+                            });
+  }
+
+  std::array<char, 64> ignored_;
+  model::follower* follower_ = nullptr;
+  std::int64_t ending_ms_ = 0;
+  bool begun_ = false;
+};
+
+} // namespace
+
+void serve_events(tcp_socket socket, io_thread& thread, admission place,
+                  model::conversation_name name, model::resume_request from) {
+  auto session = std::make_shared<event_session>(std::move(socket), thread, std::move(place));
+  thread.hub().add(session);
+  session->start(std::move(name), from);
+}
+
+} // namespace confab::net

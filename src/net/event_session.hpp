@@ -1,0 +1,12 @@
+// Serves `/v1/conversations/{name}/events`: an EventSource stream (DESIGN §11).
+#pragma once
+
+#include "net/io_thread.hpp"
+
+namespace confab::net {
+
+/// Subscribes and streams until the connection or the conversation ends; then the socket is closed.
+void serve_events(tcp_socket socket, io_thread& thread, admission place,
+                  model::conversation_name name, model::resume_request from);
+
+} // namespace confab::net

@@ -1,0 +1,66 @@
+#include "net/hub.hpp"
+
+namespace confab::net {
+
+member::~member() {
+  unfollow_all();
+}
+
+void member::flush() {
+  if (blocked_ || cut_)
+    return;
+  auto& gathered = hub_.scratch();
+  gather(gathered, hub_);
+  if (!gathered.pieces().empty()) {
+    auto done = send(gathered.pieces());
+    if (done.what == send_outcome::kind::failed)
+      return cut();
+    auto all = done.what == send_outcome::kind::sent && sent(gathered, done.bytes);
+    if (!all) {
+      blocked_ = true;
+      wait_writable();
+    } else if (gathered.pieces().size() >= model::gathering::pieces_max ||
+               gathered.bytes() >= model::gathering::bytes_max) {
+      hub_.touch(*this); // more is due; others have their turn first
+    }
+  }
+  flushed();
+}
+
+void member::writable() {
+  blocked_ = false;
+  flush();
+}
+
+model::follower& member::follow(const std::shared_ptr<hub_feed>& from, const model::start& at,
+                                const model::epoch& of, const model::wire_format& format) {
+  unfollow(*from->name());
+  auto& x = *followers_.emplace_back(std::make_unique<model::follower>(
+    from, model::subscription{of, at.at, at.reset}, format, *this));
+  hub_.follow(x);
+  return x;
+}
+
+void member::unfollow(const model::conversation_name& name) {
+  for (auto i = followers_.begin(); i != followers_.end(); ++i)
+    if (*(*i)->from->name() == name) {
+      hub_.unfollow(**i);
+      followers_.erase(i);
+      return;
+    }
+}
+
+void member::unfollow_all() {
+  for (auto& x : followers_)
+    hub_.unfollow(*x);
+  followers_.clear();
+}
+
+model::follower* member::find(const model::conversation_name& name) const noexcept {
+  for (const auto& x : followers_)
+    if (*x->from->name() == name)
+      return x.get();
+  return nullptr;
+}
+
+} // namespace confab::net

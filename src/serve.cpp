@@ -1,0 +1,170 @@
+#include "serve.hpp"
+
+#include "actors/node.hpp"
+#include "net/server.hpp"
+
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <csignal>
+#include <cstdio>
+#include <ctime>
+#include <random>
+#include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+namespace confab {
+
+namespace {
+
+void start_log(const config::log_group& x) {
+  auto logger = spdlog::stderr_logger_mt("confab");
+  spdlog::set_default_logger(logger);
+  static constexpr spdlog::level::level_enum levels[] = {
+    spdlog::level::trace, spdlog::level::debug, spdlog::level::info, spdlog::level::warn,
+    spdlog::level::err};
+  spdlog::set_level(levels[static_cast<std::size_t>(x.level)]);
+  if (x.format == log_format::json)
+    spdlog::set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","text":"%v"})");
+  else
+    spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e %l %v");
+}
+
+std::size_t cpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (::sched_getaffinity(0, sizeof set, &set) != 0)
+    return 1;
+  return static_cast<std::size_t>(std::max(1, CPU_COUNT(&set)));
+}
+
+/// Every connection is a file descriptor; the usual soft limit is 1024.
+void raise_descriptor_limit() {
+  rlimit x{};
+  if (::getrlimit(RLIMIT_NOFILE, &x) != 0)
+    return;
+  x.rlim_cur = x.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &x) != 0)
+    spdlog::warn("the limit of open files stays at {}", x.rlim_cur);
+}
+
+std::string random_text() {
+  std::random_device random;
+  char text[20];
+  std::snprintf(text, sizeof text, "%08x", random());
+  return text;
+}
+
+std::int64_t wall_ms() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+}
+
+net::session_limits session_limits_of(const config::net_group& x) {
+  net::session_limits result;
+  result.frame_bytes = x.frame_bytes;
+  result.wire.payload_bytes = x.payload_bytes;
+  result.heartbeat_ms = static_cast<std::int64_t>(x.heartbeat_ms);
+  result.idle_ms = static_cast<std::int64_t>(x.idle_ms);
+  result.handshake_ms = static_cast<std::int64_t>(x.handshake_ms);
+  result.sndbuf_bytes = static_cast<int>(x.sndbuf_bytes);
+  return result;
+}
+
+/// Waits for SIGTERM or SIGINT, at most until `deadline`. @returns whether one came.
+bool signalled(const sigset_t& signals, std::chrono::milliseconds at_most) {
+  auto ms = at_most.count();
+  timespec wait{ms / 1000, (ms % 1000) * 1'000'000};
+  return ::sigtimedwait(&signals, nullptr, &wait) > 0;
+}
+
+} // namespace
+
+int serve(const config& values) {
+  start_log(values.log);
+  raise_descriptor_limit();
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  // Before any thread starts, so that all inherit it: this thread takes them.
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+
+  auto retention = model::parse_retention(values.store.retention);
+  if (!retention) {
+    spdlog::critical("store.retention: {}", retention.why().detail);
+    return 2;
+  }
+  auto opened = store::open(
+    {.directory = values.store.directory,
+     .synchronous = values.store.synchronous,
+     .producer_ttl_s = static_cast<std::int64_t>(values.store.producer_ttl_s),
+     .cursor_ttl_s = static_cast<std::int64_t>(values.store.cursor_ttl_s),
+     .retention = *retention,
+     .vfs = {}});
+  if (!opened) {
+    spdlog::critical("{}", opened.why().detail);
+    return 1;
+  }
+  auto& log = **opened;
+  spdlog::info("log: {}", log.description());
+
+  model::byte_budget cache{values.net.cache_bytes};
+  actors::environment env{
+    {.passivate_ms = static_cast<std::int64_t>(values.store.passivate_ms),
+     .publish_deadline_ms = static_cast<std::int64_t>(values.net.publish_deadline_ms),
+     .gather_us = static_cast<std::int64_t>(values.store.gather_us),
+     .subscriptions = values.net.subscriptions},
+    cache, random_text()};
+  env.wall_ms = wall_ms;
+  actors::node node{log, env};
+  net::pages pages{node, cache};
+  net::server_context shared{
+    .backend = node,
+    .pages = pages,
+    .hub = {.ring = {values.net.ring_entries, values.net.ring_bytes}},
+    .limits = session_limits_of(values.net),
+    .gate{values.net.connections, values.net.connections_per_address}};
+  if (auto started = node.start(pages, values.store.readers); !started) {
+    spdlog::critical("{}", started.why().detail);
+    return 1;
+  }
+  net::server server{shared, values.net.threads == 0 ? cpus() : values.net.threads};
+  auto port = server.listen(values.net.address, values.net.port);
+  if (!port) {
+    spdlog::critical("{}", port.why().detail);
+    return 1;
+  }
+  auto brackets = values.net.address.find(':') != std::string::npos;
+  std::printf("listening on http://%s%s%s:%u\n", brackets ? "[" : "", values.net.address.c_str(),
+              brackets ? "]" : "", static_cast<unsigned>(*port));
+  std::fflush(stdout);
+
+  while (!signalled(signals, std::chrono::hours{1})) {
+  }
+  auto drain = std::chrono::milliseconds{values.net.drain_ms};
+  spdlog::info("draining {} connections for at most {} ms; a second signal ends at once",
+               server.connections(), drain.count());
+  auto deadline = std::chrono::steady_clock::now() + drain;
+  // Clients come back to the next process, or to another one, over a time that grows with the drain.
+  server.drain(2 * drain);
+  while (server.connections() > 0 && std::chrono::steady_clock::now() < deadline)
+    if (signalled(signals, std::chrono::milliseconds{20})) {
+      spdlog::warn("ended by a second signal");
+      spdlog::default_logger()->flush();
+      ::_exit(1);
+    }
+  server.stop();
+  node.stop();
+  if (auto closed = log.close(); !closed) {
+    spdlog::error("{}", closed.why().detail);
+    return 1;
+  }
+  spdlog::info("stopped");
+  return 0;
+}
+
+} // namespace confab
