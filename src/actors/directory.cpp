@@ -49,6 +49,13 @@ directory_actor::behavior_type directory(directory_state::self_pointer self,
   state.writer = std::move(writer);
   state.env = env;
   self->delayed_send(self, retain_period, atom::retain::value);
+  // The conversations hold the directory and it holds them: this breaks the cycle.
+  self->set_exit_handler([&state](const caf::exit_msg& why) {
+    for (const auto& [name, x] : state.active)
+      state.self->send_exit(x, why.reason);
+    state.active.clear();
+    state.self->quit(why.reason);
+  });
   return {
     [&state](atom::lookup, const model::conversation_name& x) { return state.lookup(x); },
     [&state](atom::passivate, const model::conversation_name& x, const conversation_actor& who) {
