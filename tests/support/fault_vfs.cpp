@@ -46,7 +46,7 @@ bool strikes(fault x) {
 }
 
 /// The real file lies right behind this.
-struct alignas(16) shim {
+struct shim {
   sqlite3_file base;
 };
 
