@@ -64,6 +64,10 @@ struct conversation_state {
   void read_older(const publication& x);
   /// Gives places and sends to the writer.
   void start(const publication& x);
+  /// The oldest appends in flight are durable: receipts and the announcement.
+  void settle(const commit_report& x, answer_batches& answers);
+  /// The oldest append in flight has failed: a new round, with new places for those behind it that are innocent.
+  void start_over(const model::error& why, answer_batches& answers);
   void send_to_writer(const std::shared_ptr<const store::append>& x);
   void refuse(const publication& x, model::error why);
   void announce(std::vector<model::run_ptr> newest);

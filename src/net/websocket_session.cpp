@@ -20,7 +20,7 @@ public:
                     websocket_options options)
     : socket_member{std::move(socket), thread, std::move(place)}, options_{std::move(options)}, stream_{*this} {}
 
-  void start(const http::request<http::string_body>& request);
+  void start(const http_request& request);
 
   void take(event& x) override;
   std::int64_t due(std::int64_t now_ms) override;
@@ -83,7 +83,7 @@ private:
   bool open_ = false;
 };
 
-void websocket_session::start(const http::request<http::string_body>& request) {
+void websocket_session::start(const http_request& request) {
   stream_.set_option(websocket::stream_base::timeout{
     .handshake_timeout = websocket::stream_base::none(),
     .idle_timeout = websocket::stream_base::none(),
@@ -300,7 +300,7 @@ void websocket_session::close(websocket::close_reason why) {
 } // namespace
 
 void serve_websocket(tcp_socket socket, io_thread& thread, admission place,
-                     const http::request<http::string_body>& request, websocket_options options) {
+                     const http_request& request, websocket_options options) {
   auto session = std::make_shared<websocket_session>(std::move(socket), thread, std::move(place),
                                                      std::move(options));
   thread.hub().add(session);

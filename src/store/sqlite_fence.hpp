@@ -50,9 +50,9 @@ private:
 
   /// 4 MiB: a checkpoint this long stalls the writer for milliseconds.
   static constexpr int checkpoint_pages = 1000;
-  /// 64 MiB: then readers are waited for, shortly, so that the WAL can start again from its
+  /// 16 MiB: then readers are waited for, shortly, so that the WAL can start again from its
   /// beginning.
-  static constexpr int restart_pages = 16'384;
+  static constexpr int restart_pages = 4096;
   static constexpr int restart_wait_ms = 100;
 
   database& db_;

@@ -1,0 +1,115 @@
+// A connection's drafts: numbered, sent, sent again where that is safe, answered by their deadline.
+#include "actors/connection.hpp"
+
+#include "net/hub.hpp"
+
+namespace confab::actors {
+
+namespace {
+
+/// Granularity of deadlines, and how long an unknown outcome is left alone before it is asked for again.
+constexpr std::chrono::milliseconds tick_period{250};
+
+} // namespace
+
+void connection_state::handle(const net::publish_command& x) {
+  auto& k = know(x.name);
+  auto batch = x.drafts;
+  if (batch->producer.empty()) {
+    auto numbered = std::make_shared<model::batch>(*batch);
+    numbered->producer = '~' + env->incarnation + ':' + std::to_string(id.value) + ':' +
+                         std::to_string(k.producer);
+    numbered->producer_seq = ++k.drafts;
+    batch = std::move(numbered);
+  }
+  ++k.unanswered;
+  auto now = self->clock().now();
+  auto request = ++last_number;
+  drafts.emplace(request,
+                 unanswered{x, std::move(batch),
+                            now + std::chrono::milliseconds{env->at_most.publish_deadline_ms},
+                            caf::actor_clock::time_point::max()});
+  send_draft(request);
+  watch_deadlines();
+}
+
+void connection_state::send_draft(std::uint64_t request) {
+  auto i = drafts.find(request);
+  if (i == drafts.end())
+    return;
+  with(i->second.what.name, [this, request](const conversation_actor& to) {
+    auto j = drafts.find(request);
+    if (j == drafts.end())
+      return; // its deadline came first
+    auto& x = j->second;
+    x.retry_at = caf::actor_clock::time_point::max();
+    self->send(to, atom::append::value,
+               publication{request, x.drafts, x.sends++ > 0, client_actor{self}});
+  });
+}
+
+void connection_state::receipts(const append_answers& x) {
+  std::vector<net::event> events;
+  for (const auto& [request, got] : x.answers) {
+    auto i = drafts.find(request);
+    if (i == drafts.end())
+      continue; // answered by its deadline
+    auto& draft = i->second;
+    const auto& of_name = draft.what.name;
+    if (!got && got.why().what == model::code::moved) {
+      forget(of_name);
+      send_draft(request);
+      continue;
+    }
+    if (!got && got.why().what == model::code::append_unknown) {
+      draft.retry_at = self->clock().now() + tick_period;
+      continue;
+    }
+    auto bytes = draft.what.drafts->bytes();
+    if (got)
+      events.emplace_back(net::published_event{draft.what.ref, of_name, *got, bytes});
+    else
+      events.emplace_back(net::failed_event{draft.what.ref, of_name, got.why(), bytes});
+    --know(of_name).unanswered;
+    drafts.erase(i);
+  }
+  if (!events.empty() && !ended)
+    session.hub->post(session.id, std::move(events));
+}
+
+void connection_state::watch_deadlines() {
+  if (ticking || drafts.empty())
+    return;
+  ticking = true;
+  self->delayed_send(self, tick_period, atom::tick::value);
+}
+
+void connection_state::tick() {
+  ticking = false;
+  auto now = self->clock().now();
+  std::vector<std::uint64_t> again;
+  for (auto i = drafts.begin(); i != drafts.end();) {
+    auto& x = i->second;
+    if (now >= x.deadline) {
+      fail(x.what.ref, x.what.name,
+           {model::code::append_unknown,
+            "the log did not answer within " + std::to_string(env->at_most.publish_deadline_ms) +
+              " ms; whether the entry was appended is unknown" +
+              (x.what.drafts->producer.empty()
+                 ? std::string{}
+                 : std::string{", and publishing it again with the same producer_seq is safe"})},
+           x.what.drafts->bytes());
+      --know(x.what.name).unanswered;
+      i = drafts.erase(i);
+      continue;
+    }
+    if (now >= x.retry_at)
+      again.push_back(i->first);
+    ++i;
+  }
+  for (auto request : again)
+    send_draft(request);
+  watch_deadlines();
+}
+
+} // namespace confab::actors
