@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <charconv>
 #include <fstream>
@@ -17,88 +16,6 @@ namespace confab {
 namespace {
 
 constexpr std::size_t file_bytes_max = 1024 * 1024;
-constexpr std::uint64_t hour_ms = 3'600'000;
-constexpr std::uint64_t ten_years_s = 315'360'000;
-constexpr std::uint64_t mib = 1024 * 1024;
-
-template <auto Group, auto Member>
-field at(config& values) {
-  return &(values.*Group.*Member);
-}
-
-template <auto Member>
-constexpr auto in_net = at<&config::net, Member>;
-template <auto Member>
-constexpr auto in_store = at<&config::store, Member>;
-template <auto Member>
-constexpr auto in_log = at<&config::log, Member>;
-
-using ng = config::net_group;
-using sg = config::store_group;
-using lg = config::log_group;
-
-// clang-format off
-constexpr std::array table{
-  option{"net.address", in_net<&ng::address>, "", 1, 64,
-         "IP address to listen on; other than loopback only with net.insecure."},
-  option{"net.port", in_net<&ng::port>, "", 0, 65'535,
-         "TCP port to listen on; 0 picks a free one."},
-  option{"net.threads", in_net<&ng::threads>, "threads", 0, 256,
-         "I/O threads; 0 takes one per CPU that the process may use."},
-  option{"net.sndbuf_bytes", in_net<&ng::sndbuf_bytes>, "bytes", 4'096, 16 * mib,
-         "Kernel send buffer of each socket."},
-  option{"net.ring_entries", in_net<&ng::ring_entries>, "entries", 1, 65'536,
-         "Newest entries of a conversation kept in memory, per conversation and I/O thread."},
-  option{"net.ring_bytes", in_net<&ng::ring_bytes>, "bytes", 4'096, 1'024 * mib,
-         "Bound of the same in bytes."},
-  option{"net.cache_bytes", in_net<&ng::cache_bytes>, "bytes", mib, 1'048'576 * mib,
-         "Memory for all rings, pages and encoded frames of the process."},
-  option{"net.drain_ms", in_net<&ng::drain_ms>, "ms", 0, hour_ms,
-         "Longest time from SIGTERM to the end of the process."},
-  option{"net.publish_deadline_ms", in_net<&ng::publish_deadline_ms>, "ms", 1, hour_ms,
-         "A publish without an outcome for so long is answered with append_unknown."},
-  option{"net.frame_bytes", in_net<&ng::frame_bytes>, "bytes", 1'024, 64 * mib,
-         "Largest frame or HTTP body that a client may send."},
-  // A page must be able to hold any entry.
-  option{"net.payload_bytes", in_net<&ng::payload_bytes>, "bytes", 1, model::page_bytes_max,
-         "Largest payload of an entry."},
-  option{"net.connections", in_net<&ng::connections>, "connections", 1, 10'000'000,
-         "Open connections; further ones are refused."},
-  option{"net.connections_per_address", in_net<&ng::connections_per_address>, "connections", 0, 10'000'000,
-         "Open connections from one IP address; 0 sets no limit."},
-  option{"net.subscriptions", in_net<&ng::subscriptions>, "subscriptions", 1, 65'536,
-         "Conversations that one connection may follow."},
-  option{"net.heartbeat_ms", in_net<&ng::heartbeat_ms>, "ms", 1, hour_ms,
-         "Time between two heartbeats to a client."},
-  option{"net.idle_ms", in_net<&ng::idle_ms>, "ms", 1, 24 * hour_ms,
-         "A connection that was silent for so long, pongs included, is dead; more than net.heartbeat_ms."},
-  option{"net.handshake_ms", in_net<&ng::handshake_ms>, "ms", 1, hour_ms,
-         "Time in which a client must have sent a whole request."},
-  option{"net.insecure", in_net<&ng::insecure>, "", 0, 0,
-         "Allows an address other than loopback, although nobody has to prove who they are."},
-  option{"store.directory", in_store<&sg::directory>, "", 1, 4'096,
-         "Directory of the log; :memory: keeps it in memory, so that it ends with the process."},
-  option{"store.synchronous", in_store<&sg::synchronous>, "full|normal|off", 0, 0,
-         "A receipt survives a power cut with full, a crash of the process with normal and off; after a power "
-         "cut, off may leave a damaged log."},
-  option{"store.gather_us", in_store<&sg::gather_us>, "us", 0, 1'000'000,
-         "Under load, longest wait for more appends before a commit."},
-  option{"store.producer_ttl_s", in_store<&sg::producer_ttl_s>, "s", 1, ten_years_s,
-         "How long a retried publish is recognised after its producer's last entry."},
-  option{"store.cursor_ttl_s", in_store<&sg::cursor_ttl_s>, "s", 1, ten_years_s,
-         "How long a client's saved position is kept after it last moved."},
-  option{"store.retention", in_store<&sg::retention>, "", 0, 65'536,
-         "Rules pattern max_age max_entries max_bytes, split by commas, as in room:* 30d - 64MiB; - is no limit."},
-  option{"store.passivate_ms", in_store<&sg::passivate_ms>, "ms", 1, 24 * hour_ms,
-         "A conversation that nobody used for so long leaves the memory."},
-  option{"store.readers", in_store<&sg::readers>, "threads", 1, 64,
-         "Threads that read the log."},
-  option{"log.level", in_log<&lg::level>, "trace|debug|info|warn|error", 0, 0,
-         "Least severe log line that is written to stderr."},
-  option{"log.format", in_log<&lg::format>, "text|json", 0, 0,
-         "Form of a log line."},
-};
-// clang-format on
 
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
@@ -140,7 +57,7 @@ std::string suggestion(std::string_view unknown) {
   auto last_part = [](std::string_view name) { return name.substr(name.rfind('.') + 1); };
   std::string_view nearest;
   auto edits = std::max<std::size_t>(2, unknown.size() / 4) + 1;
-  for (const auto& row : table) {
+  for (const auto& row : options()) {
     // The right key in the wrong section, or without one, is one mistake.
     auto same_key = last_part(unknown) == last_part(row.name);
     auto apart = same_key ? std::size_t{1} : distance(unknown, row.name);
@@ -264,10 +181,6 @@ std::optional<std::string> read_file(const std::filesystem::path& path, std::str
 
 } // namespace
 
-std::span<const option> options() noexcept {
-  return table;
-}
-
 std::string value_text(const option& which, config values) {
   return std::visit(
       [&](auto* value) -> std::string {
@@ -324,7 +237,7 @@ std::vector<setting> read_ini(std::string_view text, std::string_view file_name,
       auto end = line.find(']');
       auto rest = end == std::string_view::npos ? "?" : trimmed(line.substr(end + 1));
       section = end == std::string_view::npos ? "?" : trimmed(line.substr(1, end - 1));
-      known_section = std::any_of(table.begin(), table.end(), [&](const option& row) {
+      known_section = std::any_of(options().begin(), options().end(), [&](const option& row) {
         return row.name.starts_with(section + '.');
       });
       if (!rest.empty() && !rest.starts_with(';'))
@@ -377,9 +290,9 @@ loaded_config load_config(const std::optional<std::filesystem::path>& file,
   // Who set an option last, to name the place when its meaning is refused.
   std::map<std::string_view, std::string_view> where_by_name;
   for (const auto& each : settings) {
-    auto row = std::find_if(table.begin(), table.end(),
+    auto row = std::find_if(options().begin(), options().end(),
                             [&](const option& candidate) { return candidate.name == each.name; });
-    if (row == table.end()) {
+    if (row == options().end()) {
       errors.push_back(each.where + ": no such option" + suggestion(each.name));
       continue;
     }

@@ -17,8 +17,8 @@ namespace confab {
 enum class log_level : std::uint8_t { trace, debug, info, warn, error };
 enum class log_format : std::uint8_t { text, json };
 
-/// The options with their defaults. What each one means, and its bounds, stands in the table of
-/// config.cpp.
+/// The options with their defaults. What each one means, and its bounds, stands in
+/// option_table.cpp.
 struct config {
   struct net_group {
     std::string address = "127.0.0.1";
@@ -38,6 +38,8 @@ struct config {
     std::uint64_t heartbeat_ms = 25'000;
     std::uint64_t idle_ms = 75'000;
     std::uint64_t handshake_ms = 10'000;
+    /// Split by commas.
+    std::string origins;
     bool insecure = false;
 
     friend bool operator==(const net_group&, const net_group&) = default;

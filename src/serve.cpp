@@ -2,7 +2,9 @@
 
 #include "actors/node.hpp"
 #include "net/server.hpp"
+#include "net/wire/json_object.hpp"
 
+#include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -11,12 +13,27 @@
 #include <ctime>
 #include <random>
 #include <sched.h>
+#include <sstream>
 #include <sys/resource.h>
 #include <unistd.h>
 
 namespace confab {
 
 namespace {
+
+/// The text of a log line as a JSON string.
+class json_text final : public spdlog::custom_flag_formatter {
+public:
+  void format(const spdlog::details::log_msg& x, const std::tm&,
+              spdlog::memory_buf_t& to) override {
+    std::string quoted;
+    net::wire::add_string(quoted, {x.payload.data(), x.payload.size()});
+    to.append(quoted.data(), quoted.data() + quoted.size());
+  }
+  [[nodiscard]] std::unique_ptr<custom_flag_formatter> clone() const override {
+    return std::make_unique<json_text>();
+  }
+};
 
 void start_log(const config::log_group& x) {
   auto logger = spdlog::stderr_logger_mt("confab");
@@ -25,10 +42,12 @@ void start_log(const config::log_group& x) {
     spdlog::level::trace, spdlog::level::debug, spdlog::level::info, spdlog::level::warn,
     spdlog::level::err};
   spdlog::set_level(levels[static_cast<std::size_t>(x.level)]);
-  if (x.format == log_format::json)
-    spdlog::set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","text":"%v"})");
-  else
-    spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e %l %v");
+  if (x.format == log_format::text)
+    return spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e %l %v");
+  auto formatter = std::make_unique<spdlog::pattern_formatter>();
+  formatter->add_flag<json_text>('*').set_pattern(
+    R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","text":%*})");
+  spdlog::set_formatter(std::move(formatter));
 }
 
 std::size_t cpus() {
@@ -70,6 +89,10 @@ net::session_limits session_limits_of(const config::net_group& x) {
   result.idle_ms = static_cast<std::int64_t>(x.idle_ms);
   result.handshake_ms = static_cast<std::int64_t>(x.handshake_ms);
   result.sndbuf_bytes = static_cast<int>(x.sndbuf_bytes);
+  std::istringstream origins{x.origins};
+  for (std::string each; std::getline(origins, each, ',');)
+    if (auto begin = each.find_first_not_of(' '); begin != std::string::npos)
+      result.origins.push_back(each.substr(begin, each.find_last_not_of(' ') + 1 - begin));
   return result;
 }
 

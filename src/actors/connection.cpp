@@ -49,6 +49,9 @@ void connection_state::forget(const model::conversation_name& of_name) {
 }
 
 void connection_state::handle(const net::ack_command& x) {
+  if (who.passing())
+    return fail(x.ref, x.name, {model::code::bad_ack, "ack: a cursor belongs to a client with an id; "
+                                                      "connect with ?client=ID"});
   self->request(writer, caf::infinite, atom::cursor::value,
                 store::cursor_move{{who.user, who.client, x.name}, x.epoch, x.at})
     .then([this, x](const model::status& done) {

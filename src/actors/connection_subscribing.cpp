@@ -55,11 +55,10 @@ void connection_state::subscribed_to(attempt x, const subscribed& got) {
     }
     return subscribe_failed(x, got.why());
   }
-  const auto own_id = !who.client.starts_with('~');
   auto from = x.what.from;
   if (!from)
     from = model::resume_request{
-      .from = {.what = own_id ? model::after::form::saved : model::after::form::now},
+      .from = {.what = who.passing() ? model::after::form::now : model::after::form::saved},
       .epoch = std::nullopt,
       .id = std::nullopt};
   if (from->from.what == model::after::form::saved)

@@ -57,8 +57,9 @@ caf::result<subscribed> conversation_state::subscribe(const subscriber& x) {
   if (auto why = unavailable())
     return subscribed{*why};
   std::pair client{x.who.user, x.who.client};
-  if (auto i = by_client.find(client); i != by_client.end() && i->second != x.id) {
-    auto old = i->second;
+  auto same = by_client.find(client);
+  if (same != by_client.end() && same->second != x.id) {
+    auto old = same->second;
     self->send(subscribers.at(old.value).connection, atom::superseded::value, *of);
     unsubscribe(old);
   }
@@ -67,7 +68,8 @@ caf::result<subscribed> conversation_state::subscribe(const subscriber& x) {
     followers.feed = x.hub->open_feed(*of, state);
   if (subscribers.try_emplace(x.id.value, x).second) {
     ++followers.count;
-    by_client.emplace(std::move(client), x.id);
+    if (!x.who.passing())
+      by_client.emplace(std::move(client), x.id);
   }
   return subscribed{subscription_answer{state, followers.feed}};
 }

@@ -116,6 +116,7 @@ struct conversation_state {
   std::vector<publication> held;
 
   std::unordered_map<std::uint64_t, subscriber> subscribers;
+  /// (user, client) → its one subscription; those that cannot come back are not in it.
   std::map<std::pair<std::string, std::string>, connection_id> by_client;
   std::map<net::hub*, hub_followers> hubs;
   bool idle_pending = false;

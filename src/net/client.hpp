@@ -28,6 +28,9 @@ struct client_ref {
 struct client_identity {
   std::string user = "anonymous";
   std::string client;
+
+  /// Made up for one connection: no other one can come back as this client.
+  [[nodiscard]] bool passing() const noexcept { return client.starts_with('~'); }
 };
 
 // What a client asks for. `ref` is JSON text that the answer repeats; empty: none was given.

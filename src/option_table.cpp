@@ -1,0 +1,101 @@
+// The one table of options: name, place, unit, bounds, meaning.
+#include "config.hpp"
+
+#include <array>
+
+namespace confab {
+
+namespace {
+
+constexpr std::uint64_t hour_ms = 3'600'000;
+constexpr std::uint64_t ten_years_s = 315'360'000;
+constexpr std::uint64_t mib = 1024 * 1024;
+
+template <auto Group, auto Member>
+field at(config& values) {
+  return &(values.*Group.*Member);
+}
+
+template <auto Member>
+constexpr auto in_net = at<&config::net, Member>;
+template <auto Member>
+constexpr auto in_store = at<&config::store, Member>;
+template <auto Member>
+constexpr auto in_log = at<&config::log, Member>;
+
+using ng = config::net_group;
+using sg = config::store_group;
+using lg = config::log_group;
+
+// clang-format off
+constexpr std::array table{
+  option{"net.address", in_net<&ng::address>, "", 1, 64,
+         "IP address to listen on; other than loopback only with net.insecure."},
+  option{"net.port", in_net<&ng::port>, "", 0, 65'535,
+         "TCP port to listen on; 0 picks a free one."},
+  option{"net.threads", in_net<&ng::threads>, "threads", 0, 256,
+         "I/O threads; 0 takes one per CPU that the process may use."},
+  option{"net.sndbuf_bytes", in_net<&ng::sndbuf_bytes>, "bytes", 4'096, 16 * mib,
+         "Kernel send buffer of each socket."},
+  option{"net.ring_entries", in_net<&ng::ring_entries>, "entries", 1, 65'536,
+         "Newest entries of a conversation kept in memory, per conversation and I/O thread."},
+  option{"net.ring_bytes", in_net<&ng::ring_bytes>, "bytes", 4'096, 1'024 * mib,
+         "Bound of the same in bytes."},
+  option{"net.cache_bytes", in_net<&ng::cache_bytes>, "bytes", mib, 1'048'576 * mib,
+         "Memory for all rings, pages and encoded frames of the process."},
+  option{"net.drain_ms", in_net<&ng::drain_ms>, "ms", 0, hour_ms,
+         "Longest time from SIGTERM to the end of the process."},
+  option{"net.publish_deadline_ms", in_net<&ng::publish_deadline_ms>, "ms", 1, hour_ms,
+         "A publish without an outcome for so long is answered with append_unknown."},
+  option{"net.frame_bytes", in_net<&ng::frame_bytes>, "bytes", 1'024, 64 * mib,
+         "Largest frame or HTTP body that a client may send."},
+  // A page must be able to hold any entry.
+  option{"net.payload_bytes", in_net<&ng::payload_bytes>, "bytes", 1, model::page_bytes_max,
+         "Largest payload of an entry."},
+  option{"net.connections", in_net<&ng::connections>, "connections", 1, 10'000'000,
+         "Open connections; further ones are refused."},
+  option{"net.connections_per_address", in_net<&ng::connections_per_address>, "connections", 0, 10'000'000,
+         "Open connections from one IP address; 0 sets no limit."},
+  option{"net.subscriptions", in_net<&ng::subscriptions>, "subscriptions", 1, 65'536,
+         "Conversations that one connection may follow."},
+  option{"net.heartbeat_ms", in_net<&ng::heartbeat_ms>, "ms", 1, hour_ms,
+         "Time between two heartbeats to a client."},
+  option{"net.idle_ms", in_net<&ng::idle_ms>, "ms", 1, 24 * hour_ms,
+         "A connection that was silent for so long, pongs included, is dead; more than net.heartbeat_ms."},
+  option{"net.handshake_ms", in_net<&ng::handshake_ms>, "ms", 1, hour_ms,
+         "Time in which a client must have sent a whole request."},
+  option{"net.origins", in_net<&ng::origins>, "", 0, 65'536,
+         "Origins besides the server's own whose pages browsers may connect from, split by commas; * allows all."},
+  option{"net.insecure", in_net<&ng::insecure>, "", 0, 0,
+         "Allows an address other than loopback, although nobody has to prove who they are."},
+  option{"store.directory", in_store<&sg::directory>, "", 1, 4'096,
+         "Directory of the log; :memory: keeps it in memory, so that it ends with the process."},
+  option{"store.synchronous", in_store<&sg::synchronous>, "full|normal|off", 0, 0,
+         "A receipt survives a power cut with full, a crash of the process with normal and off; after a power "
+         "cut, off may leave a damaged log."},
+  option{"store.gather_us", in_store<&sg::gather_us>, "us", 0, 1'000'000,
+         "Under load, longest wait for more appends before a commit."},
+  option{"store.producer_ttl_s", in_store<&sg::producer_ttl_s>, "s", 1, ten_years_s,
+         "How long a retried publish is recognised after its producer's last entry."},
+  option{"store.cursor_ttl_s", in_store<&sg::cursor_ttl_s>, "s", 1, ten_years_s,
+         "How long a client's saved position is kept after it last moved."},
+  option{"store.retention", in_store<&sg::retention>, "", 0, 65'536,
+         "Rules pattern max_age max_entries max_bytes, split by commas, as in room:* 30d - 64MiB; - is no limit."},
+  option{"store.passivate_ms", in_store<&sg::passivate_ms>, "ms", 1, 24 * hour_ms,
+         "A conversation that nobody used for so long leaves the memory."},
+  option{"store.readers", in_store<&sg::readers>, "threads", 1, 64,
+         "Threads that read the log."},
+  option{"log.level", in_log<&lg::level>, "trace|debug|info|warn|error", 0, 0,
+         "Least severe log line that is written to stderr."},
+  option{"log.format", in_log<&lg::format>, "text|json", 0, 0,
+         "Form of a log line."},
+};
+// clang-format on
+
+} // namespace
+
+std::span<const option> options() noexcept {
+  return table;
+}
+
+} // namespace confab
