@@ -49,7 +49,8 @@ struct chain {
 /// `failure`, and so did everything behind it (a hole cannot commit).
 struct chain_outcome {
   std::size_t committed = 0;
-  /// State behind the last committed append.
+  /// State behind the last committed append. With `store_failed`, `append_unknown` and `log_damaged`
+  /// it is only what was known before, which may be what the chain itself says.
   model::log_state state;
   std::optional<model::error> failure;
 };
@@ -106,7 +107,8 @@ public:
   /// transaction: the epoch must be the log's, it must be open, and `seq = tail + 1`, else the chain is refused
   /// from there (`moved` for a wrong epoch or seq, `closed`, `content_type`). A chain with an empty epoch creates the log.
   /// `store_failed`: a fence makes sure that the entries can never come back. `append_unknown`: that fence failed too;
-  /// every commit is refused with `store_failed` until a fence succeeds (each call tries one first).
+  /// every commit is refused with `store_failed` until a fence succeeds (each call tries one first). `log_damaged`:
+  /// the conversation's own rows cannot be read.
   /// @param now_ms wall clock, milliseconds since 1970.
   /// @returns one outcome per chain, in order.
   [[nodiscard]] virtual std::vector<chain_outcome> commit(std::span<const chain* const> chains,
@@ -131,7 +133,7 @@ public:
   [[nodiscard]] virtual model::status remove(const model::conversation_name& name) = 0;
 
   /// Moves cursors forward, never back (a cursor of another epoch is replaced). The id comes from the log.
-  /// Errors: `store_failed`.
+  /// A move in another epoch than the log's, or beyond its tail, is ignored. Errors: as `close`, but `not_found`.
   [[nodiscard]] virtual model::status move_cursors(std::span<const cursor_move> moves,
                                                    std::int64_t now_ms) = 0;
 
@@ -162,7 +164,8 @@ public:
   };
   [[nodiscard]] virtual model::result<located> locate(const model::conversation_name& name,
                                                       model::seq at) = 0;
-  /// The position of the entry whose `source_id` is `id`, else of the last one whose own id is not beyond it.
+  /// The position of the entry whose `source_id` is `id`, else of the last one whose own id is not beyond it;
+  /// the entry before the first still counts for that.
   [[nodiscard]] virtual model::result<located> locate_id(const model::conversation_name& name,
                                                          model::entry_id id) = 0;
 

@@ -293,3 +293,52 @@ TEST_CASE(
   CHECK(defects == 0);
   CHECK(bed.state("c").first.value > 1);
 }
+
+TEST_CASE("readers that overlap without end do not keep the write-ahead log growing") {
+  scratch_directory scratch;
+  store::options how;
+  how.directory = scratch / "log";
+  how.synchronous = store::options::sync::off;
+  store_bed bed{how};
+  const std::string payload(60'000, 'x');
+  bed.publish("c", payload);
+  std::atomic<bool> done = false;
+  auto read = [&] {
+    auto reader = bed.store->reader();
+    while (reader && !done)
+      (void)(*reader)->page(named("c"), {1}, {4});
+  };
+  std::thread first{read};
+  std::thread second{read};
+  std::uintmax_t wal_max = 0;
+  for (int i = 0; i < 2500; ++i) {
+    bed.publish("c", payload);
+    wal_max = std::max(wal_max, std::filesystem::file_size(scratch / "log/confab.db-wal"));
+  }
+  done = true;
+  first.join();
+  second.join();
+  MESSAGE("the write-ahead log had at most ", wal_max >> 20, " MiB of 150");
+  CHECK(wal_max < 40u << 20);
+  CHECK(bed.writer->health().checkpoint_failures == 0);
+}
+
+TEST_CASE("more conversations than heads are kept in memory are appended to all the same") {
+  scratch_directory scratch;
+  store::options how;
+  how.directory = scratch / "log";
+  how.synchronous = store::options::sync::off;
+  store_bed bed{how};
+  std::vector<model::log_state> states(5000);
+  for (int round = 1; round <= 3; ++round) {
+    std::vector<store::chain> chains;
+    for (std::size_t i = 0; i < states.size(); ++i)
+      chains.push_back(chain_behind("c:" + std::to_string(i), states[i], {batch{{"x"}}}));
+    auto outcomes = bed.commit(chains);
+    for (std::size_t i = 0; i < states.size(); ++i) {
+      REQUIRE_FALSE(outcomes[i].failure);
+      states[i] = outcomes[i].state;
+      REQUIRE(states[i].tail.value == static_cast<std::uint64_t>(round));
+    }
+  }
+}

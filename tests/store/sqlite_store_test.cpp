@@ -282,6 +282,33 @@ TEST_CASE("a damaged row is an error that names it, never an entry, and the chec
   }
 }
 
+TEST_CASE("a damaged conversation fails alone, however many of them a batch has") {
+  scratch_directory scratch;
+  std::vector<std::string> names;
+  {
+    store_bed bed{in(scratch / "log")};
+    for (int i = 0; i < 20; ++i) {
+      names.push_back("c:" + std::to_string(i));
+      bed.publish(names.back(), "1");
+    }
+  }
+  by_hand(scratch / "log", "UPDATE conversations SET epoch = upper(epoch) WHERE id <= 10");
+  store_bed bed{in(scratch / "log")};
+  std::vector<store::chain> chains;
+  for (const auto& name : names) {
+    auto log = bed.writer->open(named(name));
+    CHECK(static_cast<bool>(log) == (chains.size() >= 10));
+    chains.push_back(chain_behind(name, log ? log->state : model::log_state{}, {batch{{"2"}}}));
+  }
+  auto outcomes = bed.commit(chains);
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    CAPTURE(i);
+    CHECK(outcomes[i].committed == (i < 10 ? 0 : 1));
+    if (i < 10)
+      CHECK(outcomes[i].failure->what == code::log_damaged);
+  }
+}
+
 TEST_CASE("the check finds what no single row can show") {
   struct {
     const char* damage;
