@@ -25,6 +25,7 @@ public:
     return false;
   }
 
+  [[nodiscard]] std::size_t most() const noexcept { return max_; }
   [[nodiscard]] bool over() const noexcept { return used() > max_; }
   [[nodiscard]] std::size_t used() const noexcept { return used_.load(std::memory_order_relaxed); }
 

@@ -4,6 +4,18 @@
 
 namespace confab::net {
 
+namespace {
+
+/// Of the budget: one part in so many is for pages.
+constexpr std::size_t pages_share = 16;
+
+} // namespace
+
+/// With its encodings, which come later: about three times what the entries weigh.
+std::size_t pages::footprint(const model::run& x) noexcept {
+  return 3 * x.bytes();
+}
+
 model::run_ptr pages::find(const model::conversation_name& name, const model::epoch& of,
                            model::seq at) {
   std::lock_guard lock{mutex_};
@@ -106,14 +118,18 @@ void pages::keep(const log_key& key, const model::run_ptr& held) {
     log = by_log_.try_emplace(key).first;
   if (log->second.contains(first))
     return;
+  kept_bytes_ += footprint(*held);
   log->second.emplace(first, kept{held, order_.insert(order_.end(), {key, first})});
 }
 
 void pages::shed_locked() {
-  while (!order_.empty() && budget_.over()) {
+  while (!order_.empty() &&
+         (budget_.over() || kept_bytes_ > budget_.most() / pages_share)) {
     auto& [key, first] = order_.front();
     auto log = by_log_.find(key);
-    log->second.erase(first);
+    auto page = log->second.find(first);
+    kept_bytes_ -= footprint(*page->second.held);
+    log->second.erase(page);
     if (log->second.empty())
       by_log_.erase(log);
     order_.pop_front();

@@ -4,7 +4,9 @@
 // (1) Equal requests share one read, over all hubs, unless a later one knows a later tail.
 // (2) Only full pages that begin on a block, or right behind a cached one, are kept: there is at most about one cached
 //     copy of an entry, and a kept page can never change.
-// (3) What is kept counts against the budget of rings, pages and frames; the least recently sent goes first.
+// (3) What is kept counts against the budget of rings, pages and frames, of which pages take at most a sixteenth: readers
+//     that are behind together need the last few pages, and one that is far behind alone needs none twice. The least
+//     recently sent goes first.
 #pragma once
 
 #include "model/subscription.hpp"
@@ -73,6 +75,7 @@ private:
 
   void keep(const log_key& key, const model::run_ptr& held);
   void shed_locked();
+  [[nodiscard]] static std::size_t footprint(const model::run& x) noexcept;
 
   backend& backend_;
   model::byte_budget& budget_;
@@ -80,6 +83,7 @@ private:
   std::map<log_key, log_pages> by_log_;
   /// Least recently sent first.
   std::list<std::pair<log_key, model::seq>> order_;
+  std::size_t kept_bytes_ = 0;
   std::multimap<read_key, read> reads_;
 };
 
