@@ -152,7 +152,7 @@ void conversation_state::announce(std::vector<model::run_ptr> newest) {
 
 bool conversation_state::busy() const noexcept {
   return !subscribers.empty() || !in_flight.empty() || !looking_up.empty() || !controls.empty() ||
-         !held.empty();
+         !held.empty() || unsettled;
 }
 
 void conversation_state::watch_idleness() {

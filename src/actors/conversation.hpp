@@ -68,6 +68,8 @@ struct conversation_state {
   void settle(const commit_report& x, answer_batches& answers);
   /// The oldest append in flight has failed: a new round, with new places for those behind it that are innocent.
   void start_over(const model::error& why, answer_batches& answers);
+  /// Nobody knows what became of the appends in flight: say so, and read the log anew.
+  void lose_track(const model::error& why, answer_batches& answers);
   void send_to_writer(const std::shared_ptr<const store::append>& x);
   void refuse(const publication& x, model::error why);
   void announce(std::vector<model::run_ptr> newest);
@@ -107,6 +109,9 @@ struct conversation_state {
   model::producers producers;
   std::deque<in_flight_append> in_flight;
   std::uint64_t round = 0;
+  /// An outcome was unknown and nothing was committed since: a failed commit may still come back after a crash, so
+  /// "failed" cannot be said.
+  bool unsettled = false;
   model::seq last_given;
   model::entry_id last_id;
   /// Drafts of producers whose stored row is being read, in their order.

@@ -255,10 +255,29 @@ void conversation_state::settle(const commit_report& x, answer_batches& answers)
     in_flight.pop_front();
   }
   state = x.state;
+  unsettled = false;
   announce(runs.finish());
 }
 
+void conversation_state::lose_track(const model::error& why, answer_batches& answers) {
+  ++round;
+  unsettled = true;
+  for (const auto& x : std::exchange(in_flight, {})) {
+    for (const auto& y : x.from)
+      answers.add(y, model::error{model::code::append_unknown, why.detail});
+    env->appends.give_back(x.bytes);
+  }
+  // A repeated number must be looked for in the log before it is appended again.
+  producers = {};
+  open();
+}
+
 void conversation_state::start_over(const model::error& why, answer_batches& answers) {
+  using model::code;
+  auto unknown = why.what == code::append_unknown || why.what == code::moved ||
+                 (unsettled && why.what == code::store_failed);
+  if (unknown)
+    return lose_track(why, answers);
   ++round;
   last_given = state.tail;
   last_id = state.tail_id;
