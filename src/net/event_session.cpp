@@ -1,5 +1,6 @@
 #include "net/event_session.hpp"
 
+#include "net/http_route.hpp"
 #include "net/socket_member.hpp"
 #include "net/wire/formats.hpp"
 
@@ -26,7 +27,7 @@ public:
     : socket_member{std::move(socket), thread, std::move(place)} {}
 
   void start(model::conversation_name name, model::resume_request from) {
-    port_ = thread_.shared().backend.connect({&owner(), id}, {});
+    port_ = thread_.shared().backend.connect({&owner(), id}, {"anonymous", made_up_client()});
     port_->tell(subscribe_command{{}, std::move(name), from});
     listen();
   }

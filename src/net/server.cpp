@@ -2,6 +2,7 @@
 
 #include "net/http_session.hpp"
 #include "net/socket_member.hpp"
+#include "net/wire/formats.hpp"
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
@@ -16,10 +17,15 @@ namespace {
 /// After a failure to accept, which usually means that there are no file descriptors.
 constexpr std::chrono::milliseconds accept_pause{100};
 
-constexpr std::string_view full_answer =
-  "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
-  "Connection: close\r\nRetry-After: 5\r\nContent-Length: 144\r\n\r\n"
-  R"({"type":"about:blank","title":"Service Unavailable","status":503,"code":"overloaded","detail":"as many connections as may be","retry":true       })";
+std::string full_answer() {
+  auto body = wire::problem_body(503, "Service Unavailable",
+                                 {model::code::overloaded,
+                                  "as many connections as may be are open (net.connections, "
+                                  "net.connections_per_address)"});
+  return "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
+         "Connection: close\r\nRetry-After: 5\r\nContent-Length: " +
+         std::to_string(body.size()) + "\r\n\r\n" + body;
+}
 
 } // namespace
 
@@ -92,7 +98,8 @@ void server::accepted(error_code ec, tcp_socket socket, io_thread& to) {
                                 &to]() mutable { serve_http(std::move(socket), to, std::move(place)); });
     } else {
       error_code ignored; // best effort: the connection ends either way
-      socket.write_some(asio::buffer(full_answer), ignored);
+      auto answer = full_answer();
+      socket.write_some(asio::buffer(answer), ignored);
       socket.shutdown(tcp_socket::shutdown_send, ignored);
     }
   }

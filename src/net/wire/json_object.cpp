@@ -79,10 +79,6 @@ model::error wrong_kind(std::string_view key, std::string_view needed, std::stri
 
 } // namespace
 
-bool valid_json(std::string_view text) {
-  return nlohmann::json::accept(text);
-}
-
 std::string_view kind_of(std::string_view json) noexcept {
   switch (json.empty() ? '\0' : json.front()) {
   case '"': return "a string";
