@@ -24,16 +24,24 @@ struct {
 } disk;
 
 /// @pre disk.mutex is held.
-fault commanded() {
-  if (disk.what != fault::none || disk.control.empty())
-    return disk.what;
-  std::ifstream in{disk.control};
+std::string word_in_file() {
   std::string word;
-  in >> word;
-  return word == "full"    ? fault::full
-         : word == "fsync" ? fault::fsync
-         : word == "hang"  ? fault::hang
-                           : fault::none;
+  if (!disk.control.empty()) {
+    std::ifstream in{disk.control};
+    in >> word;
+  }
+  return word;
+}
+
+/// @pre disk.mutex is held.
+fault commanded() {
+  if (disk.what != fault::none)
+    return disk.what;
+  auto word = word_in_file();
+  return word == "full"                            ? fault::full
+         : word == "fsync" || word == "fsync-once" ? fault::fsync
+         : word == "hang"                          ? fault::hang
+                                                   : fault::none;
 }
 
 /// Whether this operation fails. @pre disk.mutex is held.
@@ -42,6 +50,8 @@ bool strikes(fault x) {
     return false;
   if (disk.what == x && disk.times > 0 && --disk.times == 0)
     disk.what = fault::none;
+  else if (disk.what == fault::none && word_in_file() == "fsync-once")
+    std::filesystem::remove(disk.control);
   return true;
 }
 

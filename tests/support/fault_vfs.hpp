@@ -20,8 +20,9 @@ const char* fault_vfs();
 /// @param times how many operations fail before all is well again; negative: until told otherwise.
 void set_fault(fault what, int times = -1);
 
-/// Additionally obeys a file, read at each write and sync: `ok`, `full`, `fsync` or `hang`.
-/// Missing: `ok`. For a server in a process of its own. An empty path ends it.
+/// Additionally obeys a file, read at each write and sync: `ok`, `full`, `fsync`, `hang`, or
+/// `fsync-once`, which removes the file. Missing: `ok`. For a server in a process of its own. An
+/// empty path ends it.
 void set_fault_file(const std::filesystem::path& control);
 
 /// Syncs that hang right now.

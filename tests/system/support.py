@@ -108,6 +108,7 @@ class Server:
         self.environment = environment
         self.process = None
         self.starts = 0
+        self.wires = []
         self.stderr_path = os.path.join(tempfile.gettempdir(), f"confab-test-stderr-{os.getpid()}-{id(self)}")
         # Held as long as the server may come back: a bound port is given to nobody else, and the server, which sets
         # SO_REUSEADDR too, may listen on it.
@@ -121,6 +122,8 @@ class Server:
         return self
 
     def __exit__(self, kind, value, trace):
+        for wire in self.wires:  # so that the drain has nobody to wait for
+            wire.socket.close()
         try:
             if kind is None and self.running():
                 self.stop()
@@ -168,7 +171,10 @@ class Server:
 
     def wait(self):
         """Its exit status."""
-        status = self.process.wait(PATIENCE_S)
+        try:
+            status = self.process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired as why:
+            raise AssertionError(f"still runs after {PATIENCE_S} s") from why
         self.process.stdout.close()
         return status
 
@@ -320,6 +326,7 @@ class Wire:
     """A blocking WebSocket that does exactly what it is told, also what no good client does."""
 
     def __init__(self, server, query="", receive_buffer=None, headers=()):
+        server.wires.append(self)
         self.socket = socket.socket()
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
