@@ -56,9 +56,11 @@ public:
   void connect(const std::string& target, int receive_bytes = 0);
   /// Cuts the connection as a lost network does, without TIME_WAIT.
   void drop();
-  void send(std::string_view text) {
+  /// @param more the next frame follows at once, and leaves with this one.
+  void send(std::string_view text, bool more = false) {
     add_frame(out_, text, true);
-    write();
+    if (!more)
+      write();
   }
   void read_on(bool yes) {
     reading_ = yes;
@@ -162,7 +164,7 @@ inline void connection::write() {
       offend(std::string{"send: "} + std::strerror(errno));
     out_.erase(0, static_cast<std::size_t>(n));
   }
-  out_ = {};
+  std::string{}.swap(out_);
   if (std::exchange(waits_writable_, false))
     watch(EPOLL_CTL_MOD);
 }
@@ -188,7 +190,7 @@ inline void connection::read() {
     used += x;
   }
   if (used == size)
-    rest_ = {}; // an idle connection keeps no buffer here either
+    std::string{}.swap(rest_); // an idle connection keeps no buffer; assigning {} would keep it
   else
     rest_.assign(buffer.data() + used, size - used);
 }
@@ -318,7 +320,7 @@ public:
                 std::to_string(index)},
       payload_bytes_{payload_bytes} {}
 
-  void publish() {
+  void publish(bool more = false) {
     auto now = now_ns();
     made_[++number_ % made_.size()] = now;
     std::string text;
@@ -329,7 +331,7 @@ public:
     text.append(R"(,"payload":)");
     add_payload(text, payload_bytes_, now);
     text += '}';
-    send(text);
+    send(text, more);
   }
 
   [[nodiscard]] std::uint64_t published() const noexcept { return number_; }

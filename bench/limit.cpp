@@ -150,7 +150,7 @@ void server::read(peer& x) {
     else
       break;
   if (x.in.empty())
-    x.in = {};
+    std::string{}.swap(x.in);
 }
 
 std::size_t server::take(peer& x) {

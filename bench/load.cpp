@@ -13,7 +13,8 @@ namespace {
 constexpr char usage_text[] = R"(confab_load SCENARIO --port=N [--pid=N] [--json] [options]
 
   fill     appends --entries (over HTTP, 1,000 a request) of --bytes to --conversation
-  fanout   --readers of one conversation, --rate entries/s of --bytes in bursts of --burst, for --seconds
+  fanout   --readers of one conversation, --rate entries/s of --bytes in bursts of --burst
+           (--together: a packet each), for --seconds
   idle     --connections, each following one of --conversations; then --seconds of nothing
   publish  --connections publishers with --flight publishes in flight each, for --seconds
   lag      --readers live at --rate; after --seconds one more reader starts at the beginning of --conversation (see fill)
@@ -112,7 +113,7 @@ public:
       auto due = begin + static_cast<std::int64_t>(bursts) * gap;
       if (now >= due && source->in_flight() + burst <= publisher::in_flight_max) {
         for (std::uint64_t i = 0; i < burst; ++i)
-          source->publish();
+          source->publish(together && i + 1 < burst);
         ++bursts;
         continue;
       }
@@ -179,6 +180,8 @@ public:
   const bool json;
   event_loop loop;
   reading of;
+  /// A burst leaves in one packet.
+  bool together = false;
   bool all_sampled = false;
   std::vector<std::unique_ptr<reader>> readers;
   std::unique_ptr<publisher> source;
@@ -209,6 +212,7 @@ void fanout(run& x, options& from) {
   auto bytes = static_cast<std::size_t>(from.number("bytes", 200, payload_bytes_min, 200'000));
   auto burst = static_cast<std::uint64_t>(from.number("burst", 1, 1, 64));
   auto time = from.number("seconds", 10, 1, 600);
+  x.together = from.number("together", 0, 0, 1) == 1;
   from.check();
 
   distribution age;
