@@ -663,6 +663,19 @@ def pipelined_publishes_are_all_answered_in_order():
         equal(info(server, "c")["last"], n + 500)
 
 
+def a_producers_drafts_stay_in_order_while_their_conversation_is_created():
+    """The first one is looked up, another client's creates the conversation, and the second one arrives meanwhile."""
+    with served() as server, Wire(server) as wire:
+        for i in range(100):
+            name = f"c{i}"
+            wire.socket.sendall(b"".join(Wire.frame_bytes(json.dumps(
+                {"op": "publish", "ref": ref, "conversation": name, "payload": ref, **members}).encode()) for ref, members in (
+                    ("p1", {"producer": "p", "producer_seq": 1}), ("unnumbered", {}), ("p2", {"producer": "p", "producer_seq": 2}))))
+            answers = {x["ref"]: x for x in (wire.next() for _ in range(3))}
+            equal({x["op"] for x in answers.values()}, {"published"}, str(answers))
+            equal([x["payload"] for x in log_of(server, name) if "producer" in x], ["p1", "p2"])
+
+
 def equal_drafts_in_flight_share_one_entry():
     with served() as server:
         wires = [Wire(server) for _ in range(8)]
@@ -1386,6 +1399,7 @@ run(good_names_are_taken_and_bad_ones_refused, every_bad_after_is_refused, every
     acks_move_the_cursor_and_never_back, a_cursor_belongs_to_its_epoch, a_closed_conversation_tells_everybody,
     a_publish_retried_after_the_close_has_its_receipt, a_deleted_conversation_resets_and_begins_anew,
     a_producer_is_numbered_without_gaps, a_producer_epoch_fences, pipelined_publishes_are_all_answered_in_order,
+    a_producers_drafts_stay_in_order_while_their_conversation_is_created,
     equal_drafts_in_flight_share_one_entry, a_batch_is_all_or_nothing, an_idempotency_key_is_used_once,
     entries_show_what_was_published, event_streams_resume_by_their_last_id, http_refuses_with_status_and_code,
     broken_requests_are_answered_and_closed, connections_are_kept_alive_and_requests_pipelined,

@@ -673,15 +673,16 @@ class Client:
 
     async def pump(self):
         """Sends what is due, in order."""
-        if self.retry_at:
+        made = self.socket
+        if self.retry_at or made is None:
             return
         with contextlib.suppress(self.websockets.ConnectionClosed):
             for draft in self.drafts[:self.window]:
-                if self.socket is None:
-                    return
+                if self.socket is not made:
+                    return  # the next connection begins anew, in order
                 if not draft[3]:
                     draft[3] = True
-                    await self.socket.send(json.dumps(
+                    await made.send(json.dumps(
                         {"op": "publish", "ref": [draft[0], draft[1]], "conversation": draft[0], "payload": draft[2],
                          "producer": self.name, "producer_seq": draft[1]}))
 
