@@ -3,8 +3,9 @@
 #
 #   bench/first_figures.sh CONFAB BUILD [ROUNDS] [PART...]
 #
-# CONFAB is the server's binary; BUILD holds confab_load and confab_limit. Parts: fanout publish idle lag stall storm; without
-# one, all. The server runs on core 0 and the clients on core 1. Each run's JSON goes to BUILD/figures.
+# CONFAB is the server's binary; BUILD holds confab_load and confab_limit. Parts: fanout publish idle lag stall storm;
+# without one, all. With 0 rounds the figures of the last run are printed again. The server runs on core 0 and the clients
+# on core 1. Each run's JSON goes to BUILD/figures.
 set -euo pipefail
 
 confab=$(realpath "$1")
@@ -81,13 +82,14 @@ row() { printf '%-58s %14s %14s %8s\n' "$@"; }
 fanout_kinds="50:1 50:5 1000:1 1000:5"
 
 run_fanout() {
-  local kind
+  local kind time
   for kind in $fanout_kinds; do
+    time=$((${kind%:*} > 100 ? 3 : 6))
     start_confab "$scratch/fanout.$round"
-    measure "fanout-confab-$kind" fanout --readers=1000 --rate="${kind%:*}" --burst="${kind#*:}" --seconds=6
+    measure "fanout-confab-$kind" fanout --readers=1000 --rate="${kind%:*}" --burst="${kind#*:}" --seconds=$time
     end_server
     start_limit
-    measure "fanout-limit-$kind" fanout --readers=1000 --rate="${kind%:*}" --burst="${kind#*:}" --seconds=6 --limit
+    measure "fanout-limit-$kind" fanout --readers=1000 --rate="${kind%:*}" --burst="${kind#*:}" --seconds=$time --limit
     end_server
   done
 }
@@ -138,12 +140,14 @@ run_storm() {
   done
 }
 
-for part in $parts; do rm -f "$figures/$part"-*; done
+if ((rounds)); then
+  for part in $parts; do rm -f "$figures/$part"-*; done
+fi
 for round in $(seq "$rounds"); do
   for part in $parts; do "run_$part"; done
 done
 
-echo "$(date -u +%F) · $(uname -sr) · $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1) · $(nproc) cores, server on 0, clients on 1 · $rounds rounds, medians"
+echo "$(date -u +%F) · $(uname -sr) · $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1) · $(nproc) cores, server on 0, clients on 1 · medians"
 row "" confab limit ratio
 for part in $parts; do
   case $part in
@@ -183,7 +187,7 @@ for part in $parts; do
   stall)
     for key in behind_by_entries caught_up_entries_per_s server_cpus_while_stalled age_before_p50_ms age_before_p99_ms \
       age_during_p50_ms age_during_p99_ms age_catching_up_p50_ms age_catching_up_p99_ms private_before_kib \
-      private_paused_kib private_growth_mib; do
+      private_half_paused_kib private_paused_kib private_growth_mib; do
       row "200 of 1,000 stop for 60 s at 500/s x 1 KiB: $key" "$(median stall-confab $key)" - ""
     done
     ;;

@@ -452,7 +452,10 @@ void stall(run& x, options& from) {
   auto own = own_cpu_ns();
   auto begin = now_ns();
   x.of.age = &age_during;
-  auto put_off = x.publish_at(per_s, burst, begin + pause * second_ns, [&] { x.note_memory(); });
+  auto put_off =
+      x.publish_at(per_s, burst, begin + pause * second_ns / 2, [&] { x.note_memory(); });
+  auto half = usage_of(x.pid);
+  put_off += x.publish_at(per_s, burst, begin + pause * second_ns, [&] { x.note_memory(); });
   auto paused = usage_of(x.pid);
   auto paused_wall = seconds(now_ns() - begin);
   auto client_cpus = static_cast<double>(own_cpu_ns() - own) / 1e9 / paused_wall;
@@ -493,6 +496,7 @@ void stall(run& x, options& from) {
   to.latency("age_before", age_before);
   to.latency("age_during", age_during);
   to.latency("age_catching_up", age_after);
+  to.figure("private_half_paused_kib", static_cast<double>(half.private_kib));
   to.figure("private_paused_kib", static_cast<double>(paused.private_kib));
   x.add_memory(to, before, after);
   to.print(x.json);
