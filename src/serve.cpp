@@ -8,6 +8,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <ctime>
@@ -15,6 +16,7 @@
 #include <sched.h>
 #include <sstream>
 #include <sys/resource.h>
+#include <thread>
 #include <unistd.h>
 
 namespace confab {
@@ -95,6 +97,9 @@ net::session_limits session_limits_of(const config::net_group& x) {
       result.origins.push_back(each.substr(begin, each.find_last_not_of(' ') + 1 - begin));
   return result;
 }
+
+/// For the last commits, when the clients have used up the time of the drain.
+constexpr std::chrono::seconds last_commits{2};
 
 /// Waits for SIGTERM or SIGINT, at most until `deadline`. @returns whether one came.
 bool signalled(const sigset_t& signals, std::chrono::milliseconds at_most) {
@@ -180,8 +185,23 @@ int serve(const config& values) {
       spdlog::default_logger()->flush();
       ::_exit(1);
     }
+  // A disk that hangs must not keep the process: what is acknowledged is in the log either way.
+  auto patience = std::max(deadline, std::chrono::steady_clock::now() + last_commits);
+  std::atomic<bool> done{false};
+  std::thread watch{[&] {
+    while (!done) {
+      auto second = signalled(signals, std::chrono::milliseconds{20});
+      if (!second && std::chrono::steady_clock::now() < patience)
+        continue;
+      spdlog::error(second ? "ended by a second signal" : "the log did not stop in time; ended");
+      spdlog::default_logger()->flush();
+      ::_exit(1);
+    }
+  }};
   server.stop();
   node.stop();
+  done = true;
+  watch.join();
   if (auto closed = log.close(); !closed) {
     spdlog::error("{}", closed.why().detail);
     return 1;

@@ -60,7 +60,7 @@ struct conversation_state {
   /// Why nothing can be done now, if so.
   [[nodiscard]] std::optional<model::error> unavailable();
   void look_up(const publication& x);
-  void looked_up(const std::string& producer, const producer_read& got);
+  void looked_up(const std::string& key, const producer_read& got);
   void read_older(const publication& x);
   /// Gives places and sends to the writer.
   void start(const publication& x);
@@ -71,6 +71,8 @@ struct conversation_state {
   /// Nobody knows what became of the appends in flight: say so, and read the log anew.
   void lose_track(const model::error& why, answer_batches& answers);
   void send_to_writer(const std::shared_ptr<const store::append>& x);
+  /// It was appended before.
+  void confirm(const publication& x, model::receipt got);
   void refuse(const publication& x, model::error why);
   void announce(std::vector<model::run_ptr> newest);
   /// What waits until nothing is in flight: closing and deleting, then the drafts behind them.
@@ -114,7 +116,7 @@ struct conversation_state {
   bool unsettled = false;
   model::seq last_given;
   model::entry_id last_id;
-  /// Drafts of producers whose stored row is being read, in their order.
+  /// Drafts whose producer is being looked for in the log, in their order.
   std::unordered_map<std::string, std::vector<publication>> looking_up;
   std::vector<control> controls;
   /// Drafts that came behind a control, or behind the append that creates the log.

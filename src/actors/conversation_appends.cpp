@@ -52,6 +52,16 @@ private:
   std::vector<model::run_ptr> runs_;
 };
 
+/// Numbered by a connection of this process, for drafts without a producer.
+bool internal(std::string_view producer) {
+  return producer.starts_with('~');
+}
+
+/// What one look-up answers: a producer's row, or whether one internal number is in the log.
+std::string lookup_key(const model::batch& x) {
+  return internal(x.producer) ? x.producer + '#' + std::to_string(x.producer_seq) : x.producer;
+}
+
 bool same_number(const store::append& x, const model::batch& y) {
   return x.entries.front().producer == y.producer && x.producer_epoch == y.producer_epoch &&
          x.producer_seq == y.producer_seq;
@@ -69,14 +79,15 @@ void conversation_state::publish(const publication& x) {
   last_use = self->clock().now();
   if (auto why = unavailable())
     return refuse(x, *why);
+  const auto& drafts = *x.drafts;
+  // First of all: a draft must not overtake those of its producer that wait for the stored row.
+  if (looking_up.contains(lookup_key(drafts)))
+    return look_up(x);
   auto creating = state.epoch.empty() && !in_flight.empty();
   if (!controls.empty() || creating) {
     held.push_back(x);
     return;
   }
-  const auto& drafts = *x.drafts;
-  if (looking_up.contains(drafts.producer))
-    return look_up(x);
   auto verdict = producers.check(drafts);
   using kind = model::producer_verdict::kind;
   switch (verdict.what) {
@@ -84,14 +95,11 @@ void conversation_state::publish(const publication& x) {
     return start(x);
   case kind::unknown:
     // An internal producer lives in this process, so nothing older than its first draft can be stored.
-    if (drafts.producer.starts_with('~') && !x.retried)
+    if (internal(drafts.producer) && !x.retried)
       return start(x);
     return look_up(x);
-  case kind::duplicate: {
-    answer_batches answer;
-    answer.add(x, verdict.receipt);
-    return answer.send(self);
-  }
+  case kind::duplicate:
+    return confirm(x, verdict.receipt);
   case kind::in_flight: {
     auto same = std::find_if(in_flight.begin(), in_flight.end(),
                              [&](const auto& y) { return same_number(*y.what, drafts); });
@@ -118,28 +126,37 @@ void conversation_state::publish(const publication& x) {
 }
 
 void conversation_state::look_up(const publication& x) {
-  const auto& producer = x.drafts->producer;
-  auto& waiting = looking_up[producer];
+  auto key = lookup_key(*x.drafts);
+  auto& waiting = looking_up[key];
   waiting.push_back(x);
   if (waiting.size() > 1)
     return;
+  const auto& producer = x.drafts->producer;
   std::optional<std::uint64_t> number;
-  if (producer.starts_with('~'))
+  if (internal(producer))
     number = x.drafts->producer_seq; // it has no row: only reading back can tell
   self->request(writer, caf::infinite, atom::producer::value,
                 producer_request{*of, producer, number})
-    .then([this, producer](const producer_read& got) { looked_up(producer, got); },
-          [this, producer](const caf::error& why) {
-            looked_up(producer, model::error{model::code::read_failed,
-                                             self->system().render(why)});
+    .then([this, key](const producer_read& got) { looked_up(key, got); },
+          [this, key](const caf::error& why) {
+            looked_up(key, model::error{model::code::read_failed, self->system().render(why)});
           });
 }
 
-void conversation_state::looked_up(const std::string& producer, const producer_read& got) {
-  auto waiting = std::move(looking_up.extract(producer).mapped());
+void conversation_state::looked_up(const std::string& key, const producer_read& got) {
+  auto waiting = std::move(looking_up.extract(key).mapped());
   if (!got) {
     for (const auto& x : waiting)
       refuse(x, got.why());
+    return;
+  }
+  const auto& producer = waiting.front().drafts->producer;
+  if (internal(producer)) {
+    for (const auto& x : waiting)
+      if (const auto& row = *got)
+        confirm(x, row->last);
+      else
+        start(x);
     return;
   }
   if (const auto& row = *got)
@@ -158,11 +175,7 @@ void conversation_state::read_older(const publication& x) {
       return refuse(x, {model::code::producer_old,
                         "producer_seq: " + std::to_string(x.drafts->producer_seq) +
                           " was appended long ago; its receipt is not kept any more"});
-    auto receipt = (*got)->last;
-    receipt.duplicate = true;
-    answer_batches batch;
-    batch.add(x, receipt);
-    batch.send(self);
+    confirm(x, (*got)->last);
   };
   self->request(writer, caf::infinite, atom::producer::value,
                 producer_request{*of, x.drafts->producer, x.drafts->producer_seq})
@@ -182,9 +195,8 @@ void conversation_state::start(const publication& x) {
     return refuse(x, {model::code::overloaded,
                       "more than " + std::to_string(env->at_most.append_bytes) +
                         " bytes of drafts wait for the log; publish again in a moment"});
-  auto internal = drafts.producer.starts_with('~');
   auto append = std::make_shared<store::append>();
-  append->producer = internal ? std::string{} : drafts.producer;
+  append->producer = internal(drafts.producer) ? std::string{} : drafts.producer;
   append->producer_epoch = drafts.producer_epoch;
   append->producer_seq = drafts.producer_seq;
   append->fingerprint = drafts.fingerprint;
@@ -268,7 +280,7 @@ void conversation_state::lose_track(const model::error& why, answer_batches& ans
     env->appends.give_back(x.bytes);
   }
   // A repeated number must be looked for in the log before it is appended again.
-  producers = {};
+  producers.lose_track();
   open();
 }
 
@@ -305,6 +317,13 @@ void conversation_state::start_over(const model::error& why, answer_batches& ans
     send_to_writer(again);
     in_flight.push_back({std::move(again), std::move(i->from), i->bytes, i->sends + 1});
   }
+}
+
+void conversation_state::confirm(const publication& x, model::receipt got) {
+  got.duplicate = true;
+  answer_batches answer;
+  answer.add(x, got);
+  answer.send(self);
 }
 
 void conversation_state::refuse(const publication& x, model::error why) {

@@ -11,15 +11,22 @@ producer_verdict producers::check(const batch& x) {
   if (i == by_id_.end())
     return {.what = kind::unknown};
   auto& p = touch(x.producer);
+  if (p.unsure)
+    return {.what = kind::unknown};
   if (x.producer_epoch < p.epoch)
     return {.what = kind::fenced, .expected = p.epoch};
-  if (x.producer_epoch > p.epoch || (!p.last && p.in_flight.empty()))
+  if (x.producer_epoch > p.epoch)
     return {.what = kind::accept};
+  auto internal = x.producer.starts_with('~');
+  if (!p.last && p.in_flight.empty()) {
+    if (p.refused && x.producer_seq > *p.refused && !internal)
+      return {.what = kind::gap, .expected = *p.refused};
+    return {.what = kind::accept};
+  }
   if (x.fingerprint != p.fingerprint)
     return {.what = kind::mismatch};
   auto number = x.producer_seq;
   auto expected = (p.in_flight.empty() ? *p.last : p.in_flight.back()) + 1;
-  auto internal = x.producer.starts_with('~');
   if (number == expected || (internal && number > expected))
     return {.what = kind::accept};
   if (number > expected)
@@ -39,6 +46,7 @@ void producers::learned(std::string_view id, std::uint32_t epoch,
                         std::optional<std::uint64_t> last_number, const receipt& last,
                         std::uint64_t fingerprint) {
   auto& p = touch(id);
+  p.unsure = false;
   p.epoch = epoch;
   p.last = last_number;
   p.fingerprint = fingerprint;
@@ -53,6 +61,7 @@ void producers::started(const batch& x) {
   if (x.producer_epoch > p.epoch) {
     p.epoch = x.producer_epoch;
     p.last.reset();
+    p.refused.reset();
     p.receipts.clear();
     p.in_flight.clear();
   }
@@ -68,7 +77,7 @@ void producers::committed(std::string_view id, std::uint32_t epoch, std::uint64_
     return;
   assert(!p.in_flight.empty() && p.in_flight.front() == number);
   p.in_flight.pop_front();
-  p.last = number;
+  p.last = std::max(number, p.last.value_or(number));
   if (p.receipts.size() == receipts_max)
     p.receipts.erase(p.receipts.begin());
   p.receipts.push_back({number, got});
@@ -79,10 +88,26 @@ void producers::failed(std::string_view id, std::uint32_t epoch, std::uint64_t n
   if (epoch != p.epoch)
     return;
   auto i = std::find(p.in_flight.begin(), p.in_flight.end(), number);
-  if (i != p.in_flight.end() && id.starts_with('~'))
+  if (i == p.in_flight.end())
+    return;
+  if (id.starts_with('~')) {
     p.in_flight.erase(i);
-  else
-    p.in_flight.erase(i, p.in_flight.end());
+    return;
+  }
+  p.in_flight.erase(i, p.in_flight.end());
+  if (!p.last && p.in_flight.empty())
+    p.refused = number;
+}
+
+void producers::lose_track() {
+  for (auto& [id, p] : by_id_) {
+    if (p.in_flight.empty())
+      continue;
+    if (!p.last)
+      p.refused = p.in_flight.front();
+    p.in_flight.clear();
+    p.unsure = true;
+  }
 }
 
 producers::producer& producers::touch(std::string_view id) {

@@ -2,7 +2,8 @@
 //
 // Invariants:
 // (1) Each number of a producer is appended at most once; a repeat gets the first one's receipt.
-// (2) An unknown producer may start at any number; then each is the last + 1. A refused one is not used up.
+// (2) An unknown producer may start at any number; then each is the last + 1. A refused one is not used up, and if it
+//     was the first, those that were sent behind it are a gap.
 //     Internal producers (`~…`) may leave numbers out: theirs only tell a retry from a new draft.
 // (3) A higher epoch fences the lower ones and may start at any number.
 // (4) Memory is bounded: `producers_max` producers with `receipts_max` receipts each, in front of the stored table.
@@ -57,6 +58,8 @@ public:
                  const receipt& got);
   /// This number and all that were started behind it failed.
   void failed(std::string_view producer, std::uint32_t epoch, std::uint64_t number);
+  /// What became of all that is in flight is unknown: `check` says `unknown` until `learned`.
+  void lose_track();
 
   [[nodiscard]] std::size_t size() const noexcept { return by_id_.size(); }
 
@@ -69,6 +72,9 @@ private:
     std::uint32_t epoch = 0;
     std::optional<std::uint64_t> last;
     std::uint64_t fingerprint = 0;
+    /// The number that it tried to start with, when that was refused.
+    std::optional<std::uint64_t> refused;
+    bool unsure = false;
     std::deque<std::uint64_t> in_flight;
     std::vector<numbered> receipts;
     std::list<std::string>::iterator used;

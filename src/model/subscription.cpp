@@ -34,11 +34,19 @@ step subscription::next(const feed& from) const {
 
 void subscription::sent_through(seq last, const feed& from) {
   assert(last >= at_);
+  adopt(from);
   at_ = last;
+}
+
+void subscription::adopt(const feed& from) {
+  // Of a log that did not exist: `live` comes again, and tells its epoch.
+  if (epoch_.empty() && !from.state().epoch.empty())
+    live_ = false;
   epoch_ = from.state().epoch;
 }
 
 void subscription::did(const step& x, const feed& from) {
+  adopt(from);
   switch (x.what) {
   case step::kind::wait:
   case step::kind::ring:
@@ -63,7 +71,6 @@ void subscription::did(const step& x, const feed& from) {
     }
     break;
   }
-  epoch_ = from.state().epoch;
 }
 
 page_verdict check(const page& x, const epoch& of, seq from, seq tail) noexcept {

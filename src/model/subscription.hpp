@@ -55,6 +55,8 @@ public:
   void needs_log() noexcept { live_ = false; }
 
 private:
+  void adopt(const feed& from);
+
   model::epoch epoch_;
   seq at_;
   std::optional<reset_reason> pending_reset_;

@@ -56,7 +56,7 @@ public:
     add_name(json, name);
     json += R"(,"seq":)";
     add_number(json, at.at.value);
-    json += '}';
+    json.append(R"(,"epoch":")").append(at.epoch.text).append("\"}");
     add_frame(out, json);
   }
 
