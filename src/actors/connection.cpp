@@ -67,7 +67,7 @@ void connection_state::handle(const net::ack_command& x) {
 
 void connection_state::handle(const net::page_command& x) {
   auto by = x.from.from.what == model::after::form::id ? model::lookup::id : model::lookup::seq;
-  self->request(readers[id.value % readers.size()], caf::infinite, atom::locate::value,
+  self->request(reader(), caf::infinite, atom::locate::value,
                 locate_request{x.name, by, x.from.from.at, x.from.from.id})
     .then([this, x](const located& got) { read_page(x, got); },
           [this, x](const caf::error&) {
@@ -83,7 +83,7 @@ void connection_state::read_page(const net::page_command& x, const located& got)
   auto from = model::resolve(x.from, state, &seen);
   if (from.at >= state.tail)
     return tell(net::page_event{{.state = state, .entries = {}}, from});
-  self->request(readers[id.value % readers.size()], caf::infinite, atom::page::value,
+  self->request(reader(), caf::infinite, atom::page::value,
                 page_range{x.name, from.at.next(), {from.at.value + x.limit}})
     .then([this, x, from](const page_read& page) {
       if (page)
@@ -97,7 +97,7 @@ void connection_state::read_page(const net::page_command& x, const located& got)
 }
 
 void connection_state::handle(const net::info_command& x) {
-  self->request(readers[id.value % readers.size()], caf::infinite, atom::locate::value,
+  self->request(reader(), caf::infinite, atom::locate::value,
                 locate_request{x.name, model::lookup::seq, {}, {}})
     .then([this, x](const located& got) {
       if (!got)

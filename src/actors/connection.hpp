@@ -75,6 +75,7 @@ struct connection_state {
 
   // One client's reading of pages.
 
+  [[nodiscard]] const log_reader_actor& reader() const { return (*readers)[id.value % readers->size()]; }
   void read_page(const net::page_command& x, const located& got);
   void change(const model::conversation_name& of_name, bool removes, bool first_try);
 
@@ -98,7 +99,7 @@ struct connection_state {
   environment* env = nullptr;
   directory_actor directory;
   log_writer_actor writer;
-  std::vector<log_reader_actor> readers;
+  std::shared_ptr<const std::vector<log_reader_actor>> readers;
   connection_id id;
   net::client_ref session;
   net::client_identity who;
@@ -116,7 +117,7 @@ struct connection_state {
 struct connection_place {
   directory_actor directory;
   log_writer_actor writer;
-  std::vector<log_reader_actor> readers;
+  std::shared_ptr<const std::vector<log_reader_actor>> readers;
   connection_id id;
 };
 

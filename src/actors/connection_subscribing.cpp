@@ -67,7 +67,7 @@ void connection_state::subscribed_to(attempt x, const subscribed& got) {
 }
 
 void connection_state::start_at_cursor(const attempt& x, const subscription_answer& got) {
-  self->request(readers[id.value % readers.size()], caf::infinite, atom::cursor::value,
+  self->request(reader(), caf::infinite, atom::cursor::value,
                 store::cursor_key{who.user, who.client, x.what.name})
     .then([this, x, got](const cursor_read& saved) {
       if (!saved)
@@ -93,7 +93,7 @@ void connection_state::start_at(const attempt& x, const subscription_answer& got
   auto by = model::needed(from, got.state);
   if (by == model::lookup::none)
     return attach(x, got, model::resolve(from, got.state, nullptr));
-  self->request(readers[id.value % readers.size()], caf::infinite, atom::locate::value,
+  self->request(reader(), caf::infinite, atom::locate::value,
                 locate_request{x.what.name, by, from.from.at, from.from.id})
     .then([this, x, got, from](const located& seen) {
       if (!seen)

@@ -18,33 +18,40 @@ void log_writer_state::append(const append_request& x, const commit_listener& fr
   queue.push_back({x, from});
   if (!flush_pending) {
     flush_pending = true;
-    auto wait = pacing.wait_us(queue.size());
-    waiting = wait > 0;
-    // Without a wait it lands behind everything that is in the mailbox already.
-    if (waiting)
-      self->delayed_send(self, std::chrono::microseconds{wait}, atom::flush::value, flush_number);
-    else
-      self->send(self, atom::flush::value, flush_number);
+    flush_after(pacing.begin());
   } else if (waiting && pacing.enough(queue.size())) {
-    self->send(self, atom::flush::value, ++flush_number);
-    waiting = false;
+    ++flush_number; // the one that is on its way comes too late
+    flush_after(0);
   }
   if (queue.size() >= commit_appends_max)
     commit();
 }
 
+void log_writer_state::flush_after(std::int64_t wait_us) {
+  waiting = wait_us > 0;
+  // Without a wait it lands behind everything that is in the mailbox already.
+  if (waiting)
+    self->delayed_send(self, std::chrono::microseconds{wait_us}, atom::flush::value, flush_number);
+  else
+    self->send(self, atom::flush::value, flush_number);
+}
+
 void log_writer_state::flush(std::uint64_t number) {
-  if (number == flush_number && flush_pending)
-    commit();
+  if (number != flush_number || !flush_pending)
+    return;
+  auto wait = waiting ? pacing.go_on(queue.size()) : 0;
+  if (wait > 0)
+    return flush_after(wait);
+  commit();
 }
 
 void log_writer_state::commit() {
-  auto waited = std::exchange(waiting, false);
+  waiting = false;
   flush_pending = false;
   ++flush_number;
   if (queue.empty())
     return;
-  pacing.committed(queue.size(), waited);
+  pacing.committed(queue.size());
   struct addressee {
     commit_listener to;
     std::uint64_t round;

@@ -19,6 +19,7 @@ struct log_writer_state {
   explicit log_writer_state(self_pointer parent) : self{parent} {}
 
   void append(const append_request& x, const commit_listener& from);
+  void flush_after(std::int64_t wait_us);
   void flush(std::uint64_t number);
   /// Everything queued, in one transaction; then every report.
   void commit();

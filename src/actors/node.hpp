@@ -40,7 +40,7 @@ private:
   node_config config_;
   caf::actor_system system_{config_};
   log_writer_actor writer_;
-  std::vector<log_reader_actor> readers_;
+  std::shared_ptr<const std::vector<log_reader_actor>> readers_;
   directory_actor directory_;
   std::atomic<std::uint64_t> connections_{0};
   std::atomic<std::uint64_t> reads_{0};

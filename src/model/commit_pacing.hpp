@@ -2,55 +2,63 @@
 //
 // A commit costs a fixed time (an fsync) and CPU, so drafts that are about to come should share it. But a publisher that
 // waits for its receipt sends nothing meanwhile: waiting for it only adds latency. So the writer waits only where waiting
-// has lately paid, tries it now and then, and ends a wait as soon as as many drafts are there as came in earlier ones.
+// has lately paid, tries it now and then, and ends a wait as soon as nothing has come for a slice of it.
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <utility>
 
 namespace confab::model {
 
-/// Pure; times in microseconds of one monotonic clock. One thread.
+/// Pure; times in microseconds. One thread.
 class commit_pacing {
 public:
-  static constexpr double drafts_worth_waiting = 4;
+  /// A wait has paid if a commit carried so many.
+  static constexpr double drafts_worth_waiting = 3;
+  /// No wait goes on with so many.
   static constexpr std::size_t drafts_max = 16;
   /// One commit in so many tries a wait where the last ones did not pay.
   static constexpr std::uint64_t probe_interval = 64;
+  static constexpr std::int64_t slices = 8;
 
+  /// @param gather_us the longest wait; 0: never.
   explicit commit_pacing(std::int64_t gather_us) : gather_us_{gather_us} {}
 
-  /// Drafts are queued and no commit is under way: how long to wait for more; 0 commits at once.
-  [[nodiscard]] std::int64_t wait_us(std::size_t queued) const {
+  /// The first draft is queued and no commit is under way: how long to wait before asking again; 0 commits at once.
+  [[nodiscard]] std::int64_t begin() {
+    waited_us_ = 0;
+    seen_ = 1;
     auto probing = commits_ % probe_interval == 0;
-    if (gather_us_ == 0 || queued >= target(probing))
-      return 0;
-    return probing || mean_ >= drafts_worth_waiting ? gather_us_ : 0;
+    return probing || mean_ >= drafts_worth_waiting ? slice() : 0;
   }
 
-  /// During a wait: whether enough are there to end it.
-  [[nodiscard]] bool enough(std::size_t queued) const {
-    return queued >= target(commits_ % probe_interval == 0);
+  /// That time is over, with `queued` drafts there: how long to wait on; 0 commits.
+  [[nodiscard]] std::int64_t go_on(std::size_t queued) {
+    waited_us_ += slice();
+    auto silent = queued == std::exchange(seen_, queued);
+    return silent || enough(queued) || waited_us_ >= gather_us_ ? 0 : slice();
   }
 
-  /// A commit of `drafts` begins, after a wait or without one.
-  void committed(std::size_t drafts, bool waited) {
+  [[nodiscard]] static bool enough(std::size_t queued) noexcept { return queued >= drafts_max; }
+
+  /// A commit of `drafts` begins.
+  void committed(std::size_t drafts) {
     ++commits_;
-    // Without a wait, only a large batch says something: it came by itself.
-    if (waited || static_cast<double>(drafts) > mean_)
-      mean_ += (static_cast<double>(drafts) - mean_) / 4;
+    // Up fast, down slowly: of a burst that came too late for a wait, the first draft commits alone and the rest together.
+    auto change = static_cast<double>(drafts) - mean_;
+    mean_ += change > 0 ? change / 2 : change / 8;
   }
 
 private:
-  [[nodiscard]] std::size_t target(bool probing) const {
-    if (probing)
-      return drafts_max;
-    return std::clamp<std::size_t>(static_cast<std::size_t>(mean_ + 0.5), 2, drafts_max);
-  }
+  [[nodiscard]] std::int64_t slice() const noexcept { return (gather_us_ + slices - 1) / slices; }
 
   std::int64_t gather_us_;
   double mean_ = 1;
   std::uint64_t commits_ = 1;
+  std::int64_t waited_us_ = 0;
+  std::size_t seen_ = 0;
 };
 
 } // namespace confab::model

@@ -94,14 +94,20 @@ void outlet::gather_from(gathering& to, follower& x, page_source& pages) {
       const auto& encoded = held->encoded(*x.format);
       auto skipped = at.value - held->first().value;
       auto begin = skipped == 0 ? 0 : encoded.ends[skipped - 1];
-      probe.sent_through(held->last(), from);
+      // As many whole frames as still fit; at least one.
+      auto fits = std::upper_bound(encoded.ends.begin() + static_cast<std::ptrdiff_t>(skipped) + 1,
+                                   encoded.ends.end(),
+                                   begin + (gathering::bytes_max - to.bytes_));
+      auto end = *std::prev(fits);
+      auto last = held->first().value + static_cast<std::uint64_t>(fits - encoded.ends.begin()) - 1;
+      probe.sent_through(seq{last}, from);
       to.add({.what = kind::entries,
               .who = &x,
               .held = std::move(held),
               .encoded = &encoded,
               .from = at,
               .then = probe},
-             std::string_view{encoded.bytes}.substr(begin));
+             std::string_view{encoded.bytes}.substr(begin, end - begin));
       break;
     }
     case due::live:
@@ -134,8 +140,8 @@ bool outlet::sent(gathering& what, std::size_t n) {
       n -= size;
       switch (x.what) {
       case kind::own:
-        // Freed, not just emptied: an idle socket keeps no buffer.
-        own_ = {};
+        // Freed, not just emptied (assignment keeps the capacity): an idle socket holds no buffer.
+        std::string{}.swap(own_);
         own_sent_ = 0;
         break;
       case kind::control:

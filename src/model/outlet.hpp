@@ -57,8 +57,8 @@ public:
     std::size_t size;
   };
   static constexpr std::size_t pieces_max = 64;
-  /// A gathering stops behind the piece that reaches this.
-  static constexpr std::size_t bytes_max = 256 * 1024;
+  /// A gathering takes no further frame beyond this, so that sockets which catch up do not keep live ones waiting.
+  static constexpr std::size_t bytes_max = 64 * 1024;
 
   [[nodiscard]] std::span<const piece> pieces() const noexcept { return pieces_; }
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
@@ -111,6 +111,15 @@ public:
 
   /// Bytes that are not gathered anew each time: frames for this socket alone and the rest of one.
   [[nodiscard]] std::size_t backlog() const noexcept { return own_.size() - own_sent_; }
+
+  /// Hints for the processor's cache, well before `gather`: the outlet itself, then what is ready in it.
+  void prefetch() const noexcept { __builtin_prefetch(this); }
+  void prefetch_ready() const noexcept {
+    if (!ready_.empty()) {
+      __builtin_prefetch(ready_.front());
+      __builtin_prefetch(reinterpret_cast<const char*>(ready_.front()) + 64);
+    }
+  }
 
   void make_ready(follower& x);
   /// Forgets a follower that is about to be destroyed.

@@ -193,14 +193,23 @@ void hub::flush_touched() {
   // Those who touch themselves again while they are flushed have more to send: they form the next pass, so that other
   // sockets' readiness is looked at in between.
   flushing_.swap(touched_);
-  for (auto& x : flushing_)
-    static_cast<member&>(*x).touched_ = false;
-  for (auto& x : flushing_) {
-    ++counters_.flushes;
-    static_cast<member&>(*x).flush();
+  flushing_.insert(flushing_.end(), again_.begin(), again_.end());
+  again_.clear();
+  // By index: a flush may end a session, which then leaves a null here.
+  for (std::size_t i = 0; i < flushing_.size(); ++i) {
+    // Each socket's state lies elsewhere, and a send has pushed it out of the cache since the last pass.
+    if (i + 4 < flushing_.size() && flushing_[i + 4])
+      flushing_[i + 4]->prefetch();
+    if (i + 2 < flushing_.size() && flushing_[i + 2])
+      flushing_[i + 2]->prefetch_ready();
+    if (auto* x = std::exchange(flushing_[i], nullptr)) {
+      x->touched_ = false;
+      ++counters_.flushes;
+      x->flush();
+    }
   }
   flushing_.clear();
-  if (!touched_.empty())
+  if (!touched_.empty() || !again_.empty())
     wake_up();
 }
 
@@ -251,9 +260,22 @@ void hub::unfollow(model::follower& x) {
 void hub::touch(member& x) {
   if (std::exchange(x.touched_, true))
     return;
-  touched_.push_back(x.shared_from_this());
+  touched_.push_back(&x);
   if (!in_pass_)
     wake_up();
+}
+
+void hub::touch_again(member& x) {
+  if (std::exchange(x.touched_, true))
+    return;
+  again_.push_back(&x);
+  if (!in_pass_)
+    wake_up();
+}
+
+void hub::forget(member& x) {
+  for (auto* list : {&touched_, &again_, &flushing_})
+    std::replace(list->begin(), list->end(), &x, static_cast<member*>(nullptr));
 }
 
 void hub::wake_up() {

@@ -97,6 +97,10 @@ public:
 
   /// The socket is flushed at the end of this pass, or of the next one.
   void touch(member& x);
+  /// The same, behind all others: it has more to send than one turn allows.
+  void touch_again(member& x);
+  /// A member that is about to be destroyed.
+  void forget(member& x);
 
   [[nodiscard]] model::gathering& scratch() noexcept { return scratch_; }
   [[nodiscard]] const hub_counters& counters() const noexcept { return counters_; }
@@ -127,7 +131,8 @@ private:
   // The hub's thread only.
   std::unordered_map<std::uint64_t, std::shared_ptr<session>> sessions_;
   std::uint64_t next_session_ = 1;
-  std::vector<std::shared_ptr<session>> touched_, flushing_;
+  // Sockets to flush, and those that come behind them; a destroyed one leaves a null.
+  std::vector<member*> touched_, again_, flushing_;
   std::list<hub_feed*> feeds_; // least recently sent first
   model::gathering scratch_;
   hub_counters counters_;

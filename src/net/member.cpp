@@ -4,6 +4,8 @@ namespace confab::net {
 
 member::~member() {
   unfollow_all();
+  if (touched_)
+    hub_.forget(*this);
 }
 
 void member::flush() {
@@ -21,10 +23,11 @@ void member::flush() {
       wait_writable();
     } else if (gathered.pieces().size() >= model::gathering::pieces_max ||
                gathered.bytes() >= model::gathering::bytes_max) {
-      hub_.touch(*this); // more is due; others have their turn first
+      hub_.touch_again(*this); // more is due; others have their turn first
     }
   }
-  flushed();
+  if (watch_flushes_)
+    flushed();
 }
 
 void member::writable() {

@@ -44,6 +44,8 @@ public:
   void unfollow(const model::conversation_name& name);
   [[nodiscard]] model::follower* find(const model::conversation_name& name) const noexcept;
 
+  void watch_flushes() noexcept { watch_flushes_ = true; }
+
   /// A subscription that cannot go on: its pages cannot be read.
   virtual void failed(model::follower& x, const model::error& why) = 0;
 
@@ -52,7 +54,7 @@ protected:
   virtual send_outcome send(std::span<const model::gathering::piece> pieces) = 0;
   /// Calls `writable` once the socket takes more.
   virtual void wait_writable() = 0;
-  /// After each flush: control frames may have left, the backlog may have shrunk.
+  /// After a flush, while `watch_flushes_`: control frames may have left, the backlog may have shrunk.
   virtual void flushed() {}
 
   void writable();
@@ -61,6 +63,8 @@ protected:
   [[nodiscard]] bool blocked() const noexcept { return blocked_; }
 
   bool cut_ = false;
+  /// Off for an idle reader: then a flush touches nothing beyond the outlet.
+  bool watch_flushes_ = true;
 
 private:
   friend class hub;

@@ -26,20 +26,29 @@ void socket_member::cut() {
 
 send_outcome socket_member::send(std::span<const model::gathering::piece> pieces) {
   using kind = send_outcome::kind;
+  auto outcome_of = [](ssize_t n) -> send_outcome {
+    if (n >= 0)
+      return {kind::sent, static_cast<std::size_t>(n)};
+    return {errno == EAGAIN || errno == EWOULDBLOCK ? kind::blocked : kind::failed, 0};
+  };
+  auto fd = socket_.native_handle();
+  ssize_t n;
+  if (pieces.size() == 1) {
+    do
+      n = ::send(fd, pieces[0].data, pieces[0].size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    return outcome_of(n);
+  }
   std::array<iovec, model::gathering::pieces_max + 2> parts;
   for (std::size_t i = 0; i < pieces.size(); ++i)
     parts[i] = {const_cast<char*>(pieces[i].data), pieces[i].size};
   msghdr message{};
   message.msg_iov = parts.data();
   message.msg_iovlen = pieces.size();
-  for (;;) {
-    auto n = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n >= 0)
-      return {kind::sent, static_cast<std::size_t>(n)};
-    if (errno == EINTR)
-      continue;
-    return {errno == EAGAIN || errno == EWOULDBLOCK ? kind::blocked : kind::failed, 0};
-  }
+  do
+    n = ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  while (n < 0 && errno == EINTR);
+  return outcome_of(n);
 }
 
 void socket_member::wait_writable() {

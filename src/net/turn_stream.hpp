@@ -58,6 +58,7 @@ public:
         const auto* bytes = static_cast<const char*>(frame.data());
         auto closes = (bytes[0] & 0x0f) == 8;
         owner_.control({bytes, frame.size()}, closes);
+        owner_.watch_flushes();
         owner_.flush();
       },
       token, buffers);

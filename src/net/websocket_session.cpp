@@ -16,11 +16,11 @@ constexpr std::int64_t close_ms = 5000;
 
 class websocket_session final : public socket_member {
 public:
-  websocket_session(tcp_socket socket, io_thread& thread, admission place,
-                    websocket_options options)
-    : socket_member{std::move(socket), thread, std::move(place)}, options_{std::move(options)}, stream_{*this} {}
+  websocket_session(tcp_socket socket, io_thread& thread, admission place, client_identity who)
+    : socket_member{std::move(socket), thread, std::move(place)}, who_{std::move(who)},
+      stream_{*this} {}
 
-  void start(const http_request& request);
+  void start(const http_request& request, std::optional<subscribe_command> at_once);
 
   void take(event& x) override;
   std::int64_t due(std::int64_t now_ms) override;
@@ -28,7 +28,7 @@ public:
   void failed(model::follower& x, const model::error& why) override;
 
 private:
-  void opened();
+  void opened(std::optional<subscribe_command> at_once);
   void read();
   void on_read(error_code ec, std::size_t n);
   void on_message(std::string_view text);
@@ -56,6 +56,7 @@ private:
     stream_.next_layer().flushed();
     if (!cut_ && open_ && !reading_)
       read();
+    watch_flushes_ = !reading_ || !control_sent();
   }
   void on_cut() override { stream_.next_layer().abort(); }
 
@@ -64,10 +65,10 @@ private:
     return std::static_pointer_cast<websocket_session>(shared_from_this());
   }
 
-  websocket_options options_;
+  client_identity who_;
   websocket::stream<turn_stream, false> stream_;
   /// Most commands fit; the rest of a longer message continues in `message_`.
-  std::array<char, 192> head_;
+  std::array<char, 128> head_;
   std::string message_;
   /// Bytes of the message in progress in `message_`; with 0, the next ones go into `head_`.
   std::size_t held_ = 0;
@@ -83,7 +84,8 @@ private:
   bool open_ = false;
 };
 
-void websocket_session::start(const http_request& request) {
+void websocket_session::start(const http_request& request,
+                              std::optional<subscribe_command> at_once) {
   stream_.set_option(websocket::stream_base::timeout{
     .handshake_timeout = websocket::stream_base::none(),
     .idle_timeout = websocket::stream_base::none(),
@@ -95,23 +97,23 @@ void websocket_session::start(const http_request& request) {
   stream_.control_callback([this](websocket::frame_type, beast::string_view) {
     seen_ms_ = io_thread::now_ms();
   });
-  stream_.async_accept(request, [self = self()](error_code ec) {
-    if (ec)
-      return self->cut();
-    self->opened();
-  });
+  stream_.async_accept(request,
+                       [self = self(), first = std::move(at_once)](error_code ec) mutable {
+                         if (ec)
+                           return self->cut();
+                         self->opened(std::move(first));
+                       });
 }
 
-void websocket_session::opened() {
+void websocket_session::opened(std::optional<subscribe_command> at_once) {
   stream_.next_layer().open();
   open_ = true;
-  port_ = thread_.shared().backend.connect({&owner(), id}, options_.who);
+  port_ = thread_.shared().backend.connect({&owner(), id}, who_);
   say([&](std::string& out) {
-    wire::add_hello(out, {options_.who.client, options_.who.user, limits().heartbeat_ms});
+    wire::add_hello(out, {who_.client, who_.user, limits().heartbeat_ms});
   });
-  if (options_.subscribe)
-    port_->tell(std::move(*options_.subscribe));
-  options_.subscribe.reset();
+  if (at_once)
+    port_->tell(std::move(*at_once));
   if (reconnect_ms_ >= 0)
     say_goodbye();
   flush();
@@ -122,8 +124,10 @@ void websocket_session::read() {
   auto held_back = unanswered_ >= limits().unanswered_drafts ||
                    unanswered_bytes_ >= limits().unanswered_bytes ||
                    backlog() >= limits().backlog_bytes;
-  if (held_back || closing_ms_ > 0)
+  if (held_back || closing_ms_ > 0) {
+    watch_flushes_ = true;
     return;
+  }
   reading_ = true;
   auto handler = [self = self()](error_code ec, std::size_t n) { self->on_read(ec, n); };
   if (held_ == 0)
@@ -151,7 +155,7 @@ void websocket_session::on_read(error_code ec, std::size_t n) {
     if (held_ > limits().frame_bytes) {
       dropping_ = true;
       held_ = 0;
-      message_ = {};
+      std::string{}.swap(message_);
     }
     if (done && std::exchange(dropping_, false)) {
       refuse({}, std::nullopt,
@@ -160,7 +164,8 @@ void websocket_session::on_read(error_code ec, std::size_t n) {
                 " bytes are allowed (net.frame_bytes)"});
     } else if (done) {
       on_message({message_.data(), std::exchange(held_, 0)});
-      message_ = {};
+      // Freed, not just emptied (assignment keeps the capacity).
+      std::string{}.swap(message_);
     }
   }
   if (!cut_ && !reading_)
@@ -171,7 +176,7 @@ void websocket_session::on_message(std::string_view text) {
   if (!stream_.got_text())
     return refuse({}, std::nullopt,
                   {model::code::bad_request, "frame: must be a text frame, is a binary one"});
-  auto x = wire::parse_frame(text, options_.who, limits().wire);
+  auto x = wire::parse_frame(text, who_, limits().wire);
   std::visit([this](auto& y) { handle(y); }, x);
 }
 
@@ -302,9 +307,9 @@ void websocket_session::close(websocket::close_reason why) {
 void serve_websocket(tcp_socket socket, io_thread& thread, admission place,
                      const http_request& request, websocket_options options) {
   auto session = std::make_shared<websocket_session>(std::move(socket), thread, std::move(place),
-                                                     std::move(options));
+                                                     std::move(options.who));
   thread.hub().add(session);
-  session->start(request);
+  session->start(request, std::move(options.subscribe));
 }
 
 } // namespace confab::net
