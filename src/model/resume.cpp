@@ -81,7 +81,9 @@ start resolve(const resume_request& x, const log_state& known, const sighting* s
     return {.at = {known.tail.value - std::min(a.count, held)}};
   }
   case form::id:
-    return {.at = seen && seen->found ? seen->found->at : seq{known.first.value - 1}};
+    // Nothing at or before that id is known any more: whatever retention removed may have come behind it, and the reset
+    // that follows says so.
+    return {.at = seen && seen->found ? seen->found->at : seq{}};
   case form::saved:
     assert(false);
     return {};

@@ -157,11 +157,14 @@ void hub::take_page(page_arrival& x) {
     return;
   using verdict = model::page_verdict;
   auto usable = x.verdict == verdict::good || x.verdict == verdict::trimmed;
-  if (x.verdict == verdict::trimmed)
+  // Of a log that was replaced while it was read: the followers find out by themselves what they need now.
+  auto outlived = usable && x.state.epoch != feed.state().epoch;
+  if (!outlived && x.verdict == verdict::trimmed)
     feed.trimmed(x.state.first);
-  if (x.held)
+  if (!outlived && x.held) {
     feed.offer_page(x.held);
-  feed.fresh_ = x.held;
+    feed.fresh_ = x.held;
+  }
   bool again = false;
   for (auto* f : due) {
     auto& to = static_cast<member&>(*f->owner);
