@@ -1,0 +1,125 @@
+// A whole server on one thread, without sockets, disks or a clock, and clients that do everything
+// in random order.
+//
+// Real: conversation, connection, directory, log_writer and log_reader actors, hubs, pages, the
+// store in memory. Simulated: sockets (`fake_socket`), time, scheduling, and what may be lost or
+// fail. One seed is one run.
+#pragma once
+
+#include "actors/environment.hpp"
+#include "simulation/log_truth.hpp"
+#include "simulation/one_shot.hpp"
+#include "simulation/witness.hpp"
+#include "support/deterministic_system.hpp"
+#include "support/fake_socket.hpp"
+
+#include <random>
+
+namespace confab::test {
+
+struct world_options {
+  unsigned actions = 150;
+  /// Whether logs may be closed and deleted.
+  bool closes = true, deletes = true;
+  bool trims = true;
+  bool store_faults = true;
+  /// Whether entries on their way to a hub may get lost or come twice.
+  bool mangles = true;
+};
+
+class world final : public net::backend {
+public:
+  world(std::uint32_t seed, const world_options& how);
+  ~world() override;
+
+  /// What the wall clock says when the simulation begins.
+  static constexpr std::int64_t noon_ms = 1'700'000'000'000;
+
+  /// Random actions, then quiet, then the end of all clients. @returns what was wrong; empty:
+  /// nothing.
+  std::string run();
+
+  // For clients of other kinds (see naive_server.hpp).
+
+  [[nodiscard]] unsigned pick(unsigned n) { return static_cast<unsigned>(random_() % n); }
+  [[nodiscard]] bool chance(unsigned percent) { return pick(100) < percent; }
+  [[nodiscard]] log_truth& truth() noexcept { return truth_; }
+  [[nodiscard]] std::size_t entries_seen() const noexcept { return entries_seen_; }
+
+  std::unique_ptr<net::client_port> connect(net::client_ref session,
+                                            net::client_identity who) override;
+  void read(net::page_request x) override;
+  net::readiness ready() const override { return {}; }
+
+private:
+  struct client {
+    std::string id;
+    /// Index in `lines_`; -1: not connected.
+    int line = -1;
+    std::map<std::string, view> seen = {};
+    std::map<std::string, cursor_bounds> cursors = {};
+    std::map<std::string, std::uint64_t> numbers = {};
+  };
+  /// One connection of a client, perhaps one that it has given up but the server does not know.
+  struct line {
+    std::shared_ptr<fake_socket> socket;
+    std::unique_ptr<witness> seen;
+  };
+
+  void build();
+  void act();
+  void client_acts(client& x);
+  void line_acts(line& x);
+  void dial(client& x);
+  void give_up(client& x);
+  void subscribe(client& x);
+  void publish(client& x);
+  void acknowledge(client& x);
+  void ask_once();
+  void mangle();
+  void pass_time(std::int64_t ms);
+  /// Everything that is on its way arrives, and time passes.
+  void settle();
+  /// All clients leave; conversations are passivated; nothing may be left.
+  void end_all();
+  void check_payloads();
+  [[nodiscard]] model::resume_request some_start(client& x, const std::string& name);
+  [[nodiscard]] const std::string& some_name() {
+    return names_[pick(static_cast<unsigned>(names_.size()))];
+  }
+  [[nodiscard]] std::string next_ref() { return std::to_string(++refs_); }
+  net::hub& some_hub() { return *hubs_[pick(static_cast<unsigned>(hubs_.size()))]; }
+  void note(const std::string& what) {
+    if (fault_.empty())
+      fault_ = what;
+  }
+
+  const world_options how_;
+  std::mt19937 random_;
+  log_truth truth_;
+  publish_ledger ledger_;
+  std::string fault_;
+  std::vector<std::string> names_;
+  std::int64_t skew_ms_ = 0;
+  std::uint64_t refs_ = 0;
+  std::uint64_t payloads_ = 0;
+  std::uint64_t connections_ = 0;
+  std::size_t entries_seen_ = 0;
+
+  std::unique_ptr<store::log_store> store_;
+  std::unique_ptr<model::byte_budget> cache_;
+  std::unique_ptr<actors::environment> env_;
+  std::unique_ptr<net::pages> pages_;
+  std::vector<std::unique_ptr<net::hub>> hubs_;
+  std::vector<char> awake_;
+  std::unique_ptr<deterministic_system> system_;
+  actors::log_writer_actor writer_;
+  std::vector<actors::log_reader_actor> readers_;
+  actors::directory_actor directory_;
+
+  std::vector<client> clients_;
+  std::vector<line> lines_;
+  std::vector<std::shared_ptr<one_shot>> shots_;
+};
+
+} // namespace confab::test
