@@ -1,0 +1,48 @@
+// Pages that were read from a log which has been replaced meanwhile.
+#include "support/hub_bed.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace confab;
+using namespace confab::test;
+
+TEST_CASE("a page of a deleted log is not sent as one of its successor" * doctest::should_fail()) {
+  hub_bed bed;
+  auto old = state_of_log("old", 1, 2);
+  auto feed = bed.open(old);
+  auto& reader = bed.join();
+  bed.follow(reader, feed, old, 0);
+  bed.pass();
+  REQUIRE(bed.reads.size() == 1);
+  // The log is read, then replaced; both are told to the hub before its next pass.
+  bed.answer(model::page{.state = old, .entries = entries(1, 2, "\"old\"")});
+  bed.announce(feed, state_of_log("new", 1, 3));
+  bed.pass();
+  while (!bed.reads.empty()) {
+    bed.answer(
+        model::page{.state = state_of_log("new", 1, 3), .entries = entries(1, 3, "\"new\"")});
+    bed.pass();
+  }
+  CHECK(reader.all() == "reset:epoch e1 e2 e3 live@3");
+  CHECK(reader.payloads == std::vector<std::string>(3, "\"new\""));
+}
+
+TEST_CASE("what retention did to a deleted log is not done to its successor" *
+          doctest::should_fail()) {
+  hub_bed bed;
+  auto old = state_of_log("old", 1, 9);
+  auto feed = bed.open(old);
+  auto& reader = bed.join();
+  bed.follow(reader, feed, old, 0);
+  bed.pass();
+  REQUIRE(bed.reads.size() == 1);
+  bed.answer(model::page{.state = state_of_log("old", 8, 9), .entries = entries(8, 9)});
+  bed.announce(feed, state_of_log("new", 1, 3));
+  bed.pass();
+  while (!bed.reads.empty()) {
+    bed.answer(
+        model::page{.state = state_of_log("new", 1, 3), .entries = entries(1, 3, "\"new\"")});
+    bed.pass();
+  }
+  CHECK(reader.all() == "reset:epoch e1 e2 e3 live@3");
+}
