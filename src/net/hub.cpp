@@ -14,6 +14,9 @@ std::int64_t backoff_ms(std::uint32_t failures) {
 
 constexpr std::uint32_t failures_max = 3;
 
+/// Sockets that catch up get a turn, so many per pass, behind those that are live: 1 MiB, well below a millisecond.
+constexpr std::size_t replays_max = 16;
+
 } // namespace
 
 hub_feed::hub_feed(net::hub& owner, model::conversation_name name, model::ring_limits limits)
@@ -196,8 +199,9 @@ void hub::flush_touched() {
   // Those who touch themselves again while they are flushed have more to send: they form the next pass, so that other
   // sockets' readiness is looked at in between.
   flushing_.swap(touched_);
-  flushing_.insert(flushing_.end(), again_.begin(), again_.end());
-  again_.clear();
+  auto turns = again_.begin() + static_cast<std::ptrdiff_t>(std::min(again_.size(), replays_max));
+  flushing_.insert(flushing_.end(), again_.begin(), turns);
+  again_.erase(again_.begin(), turns);
   // By index: a flush may end a session, which then leaves a null here.
   for (std::size_t i = 0; i < flushing_.size(); ++i) {
     // Each socket's state lies elsewhere, and a send has pushed it out of the cache since the last pass.
