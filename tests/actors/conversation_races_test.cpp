@@ -1,0 +1,121 @@
+// Races between what a conversation waits for and what is asked of it meanwhile.
+#include "support/actor_bed.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace confab;
+using namespace confab::test;
+
+TEST_CASE_FIXTURE(actor_bed, "a draft behind a deletion waits for it" * doctest::should_fail()) {
+  auto testee = conversation_of(room());
+  publish(testee, 1, "p", 1);
+  run();
+  // All in the mailbox at once: an append, the deletion that waits for it, and a draft behind that.
+  publish(testee, 2, "p", 2);
+  caf::anon_send(testee, actors::atom::remove::value);
+  publish(testee, 3, "~q", 1);
+  run();
+  CHECK(answer(2) == "2");
+  CHECK(answer(3) == "1");
+  CHECK(log->refused == 0);
+}
+
+TEST_CASE_FIXTURE(actor_bed, "a draft behind closing and deleting creates the log anew" *
+                                 doctest::should_fail()) {
+  auto testee = conversation_of(room());
+  publish(testee, 1, "p", 1);
+  run();
+  publish(testee, 2, "p", 2);
+  caf::anon_send(testee, actors::atom::close::value);
+  caf::anon_send(testee, actors::atom::remove::value);
+  publish(testee, 3, "~q", 1);
+  run();
+  CHECK(answer(3) == "1");
+}
+
+TEST_CASE_FIXTURE(actor_bed, "what a conversation reads behind an unknown outcome does not undo a "
+                             "close that came later" *
+                                 doctest::should_fail()) {
+  auto testee = conversation_of(room());
+  publish(testee, 1, "p", 1);
+  run();
+  log->script = {model::error{model::code::append_unknown, "test"}};
+  publish(testee, 2, "p", 2);
+  caf::anon_send(testee, actors::atom::close::value);
+  run();
+  CHECK(answer(2) == "append_unknown");
+  CHECK(state_of<actors::conversation_state>(testee).state.life == model::lifecycle::closed);
+}
+
+TEST_CASE_FIXTURE(actor_bed, "an internal draft that comes late is appended, not called old" *
+                                 doctest::should_fail()) {
+  auto testee = conversation_of(room());
+  publish(testee, 2, "~c", 2);
+  run();
+  publish(testee, 1, "~c", 1, true); // it was on its way to an incarnation that had moved
+  run();
+  CHECK(answer(2) == "1");
+  CHECK(answer(1) == "2");
+}
+
+TEST_CASE_FIXTURE(actor_bed, "a producer of a deleted log is not remembered by its successor" *
+                                 doctest::should_fail()) {
+  publish(conversation_of(room()), 1, "p", 1);
+  run();
+  advance(env.at_most.passivate_ms + 1);
+  auto testee = conversation_of(room());               // it does not know the producer yet
+  publish(testee, 2, "p", 1);                          // looked up, then
+  caf::anon_send(testee, actors::atom::remove::value); // deleted before the answer is there
+  run();
+  publish(testee, 3, "p", 1);
+  run();
+  CHECK(answer(3) == "1");
+  CHECK(logged(room()) == "3");
+}
+
+TEST_CASE_FIXTURE(actor_bed, "a connection that ends while its late subscribe supersedes another "
+                             "leaves nothing behind" *
+                                 doctest::should_fail()) {
+  auto testee = conversation_of(room());
+  auto old = dial("me");
+  old.tell(subscribing("1"));
+  run();
+  auto fresh = dial("me");
+  fresh.tell(subscribing("2"));
+  let(fresh.actor);
+  let(directory);
+  let(fresh.actor); // asks the conversation, which is slow
+  old.tell(subscribing("3"));
+  let(old.actor); // asks it too
+  let(testee);    // `fresh` ends the subscription of `old`
+  let(old.actor);
+  old.end();
+  run();
+  fresh.end();
+  run();
+  CHECK(state_of<actors::conversation_state>(testee).subscribers.empty());
+}
+
+TEST_CASE_FIXTURE(actor_bed, "a connection that ends while a draft looks for its conversation "
+                             "unsubscribes all the same" *
+                                 doctest::should_fail()) {
+  auto testee = conversation_of(room());
+  auto one = dial("me");
+  one.tell(subscribing("1"));
+  run();
+  // The answer of an incarnation that is no more: the connection asks the directory again.
+  auto drafts = std::make_shared<model::batch>();
+  drafts->drafts.push_back(
+      {.sender = "a", .kind = "k", .payload = "1", .message = {}, .source_id = {}});
+  one.tell(net::publish_command{"2", room(), drafts});
+  let(one.actor);
+  auto request = state_of<actors::connection_state>(one.actor).drafts.begin()->first;
+  caf::anon_send(
+      caf::actor_cast<actors::client_actor>(one.actor), actors::atom::receipts::value,
+      actors::append_answers{{{request, model::error{model::code::moved, "an old incarnation"}}}});
+  let(one.actor);
+  one.end();
+  let(one.actor);
+  run();
+  CHECK(state_of<actors::conversation_state>(testee).subscribers.empty());
+}
