@@ -8,6 +8,8 @@ namespace {
 
 /// Handles of conversations that are neither followed nor waited for; more are forgotten.
 constexpr std::size_t known_max = 64;
+/// A conversation that is passivated while it is closed or deleted: so often it is tried again.
+constexpr int change_tries_max = 5;
 
 } // namespace
 
@@ -111,12 +113,14 @@ void connection_state::handle(const net::info_command& x) {
     });
 }
 
-void connection_state::change(const model::conversation_name& of_name, bool removes, bool first_try) {
-  with(of_name, [this, of_name, removes, first_try](const conversation_actor& to) {
-    auto finish = [this, of_name, removes, first_try](const state_changed& done) {
-      if (!done && done.why().what == model::code::moved && first_try) {
+void connection_state::change(const model::conversation_name& of_name, bool removes, int tries) {
+  with(of_name, [this, of_name, removes, tries](const conversation_actor& to) {
+    auto finish = [this, of_name, removes, tries](const state_changed& done) {
+      if (!done && done.why().what == model::code::moved) {
+        if (tries + 1 == change_tries_max)
+          return fail({}, of_name, {model::code::overloaded, "the conversation keeps moving"});
         forget(of_name);
-        return change(of_name, removes, false);
+        return change(of_name, removes, tries + 1);
       }
       if (!done)
         return fail({}, of_name, done.why());
@@ -126,7 +130,8 @@ void connection_state::change(const model::conversation_name& of_name, bool remo
         tell(net::info_event{of_name, *done, "application/json"});
     };
     auto broken = [this, of_name](const caf::error&) {
-      fail({}, of_name, {model::code::store_failed, "the conversation could not be reached; try again"});
+      fail({}, of_name, {model::code::store_failed,
+                         "the conversation could not be reached; try again"});
     };
     if (removes)
       self->request(to, caf::infinite, atom::remove::value).then(finish, broken);
@@ -138,8 +143,8 @@ void connection_state::change(const model::conversation_name& of_name, bool remo
 void connection_state::gone() {
   ended = true;
   for (auto& [of_name, k] : known)
-    if (k.subscription != 0 && k.actor)
-      self->send(k.actor, atom::unsubscribe::value, id);
+    if (k.followed)
+      self->send(k.followed, atom::unsubscribe::value, id);
   // Drafts on their way are appended all the same; nobody is left to be told.
   self->quit();
 }

@@ -25,12 +25,13 @@ struct connection_state {
 
   void handle(const net::subscribe_command& x);
   void handle(const net::unsubscribe_command& x);
+  void handle(const net::drop_command& x);
   void handle(const net::publish_command& x);
   void handle(const net::ack_command& x);
   void handle(const net::page_command& x);
   void handle(const net::info_command& x);
-  void handle(const net::close_command& x) { change(x.name, false, true); }
-  void handle(const net::delete_command& x) { change(x.name, true, true); }
+  void handle(const net::close_command& x) { change(x.name, false, 0); }
+  void handle(const net::delete_command& x) { change(x.name, true, 0); }
 
   void receipts(const append_answers& x);
   void superseded(const model::conversation_name& x);
@@ -40,6 +41,18 @@ struct connection_state {
   // Conversations, by way of the directory.
 
   using task = std::function<void(const conversation_actor&)>;
+  struct known_conversation {
+    conversation_actor actor;
+    std::vector<task> waiting;
+    /// The number of the subscribe that counts; 0: none.
+    std::uint64_t subscription = 0;
+    /// Where the last subscribe was sent: it must hear of the end, whatever `actor` is by then.
+    conversation_actor followed;
+    /// Makes internal numbers unique, also after this record was forgotten and made anew.
+    std::uint64_t producer = 0;
+    std::uint64_t drafts = 0;
+    std::size_t unanswered = 0;
+  };
   /// Runs `x` with the conversation's handle, now or when the directory has answered; tasks of one name keep their order.
   void with(const model::conversation_name& of_name, task x);
   /// The handle is of an actor that has moved.
@@ -59,6 +72,8 @@ struct connection_state {
                 const model::resume_request& from);
   void attach(const attempt& x, const subscription_answer& got, model::start from);
   void subscribe_failed(const attempt& x, const model::error& why);
+  /// The subscription does not count any more; its conversation hears so. @pre there is one
+  void end_subscription(known_conversation& x);
   [[nodiscard]] bool outdated(const attempt& x) const;
 
   // Publishing.
@@ -77,22 +92,12 @@ struct connection_state {
 
   [[nodiscard]] const log_reader_actor& reader() const { return (*readers)[id.value % readers->size()]; }
   void read_page(const net::page_command& x, const located& got);
-  void change(const model::conversation_name& of_name, bool removes, bool first_try);
+  void change(const model::conversation_name& of_name, bool removes, int tries);
 
   void tell(net::event x);
   void fail(std::string ref, const model::conversation_name& of_name, model::error why,
             std::size_t bytes = 0);
 
-  struct known_conversation {
-    conversation_actor actor;
-    std::vector<task> waiting;
-    /// The number of the subscribe that counts; 0: none.
-    std::uint64_t subscription = 0;
-    /// Makes internal numbers unique, also after this record was forgotten and made anew.
-    std::uint64_t producer = 0;
-    std::uint64_t drafts = 0;
-    std::size_t unanswered = 0;
-  };
   known_conversation& know(const model::conversation_name& of_name);
 
   self_pointer self;

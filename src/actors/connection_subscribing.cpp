@@ -28,6 +28,7 @@ void connection_state::handle(const net::subscribe_command& x) {
 
 void connection_state::subscribe(const attempt& x) {
   with(x.what.name, [this, x](const conversation_actor& to) {
+    know(x.what.name).followed = to;
     self->request(to, caf::infinite, atom::subscribe::value,
                   subscriber{id, session.hub, who, client_actor{self}})
       .then([this, x](const subscribed& got) { subscribed_to(x, got); },
@@ -39,12 +40,6 @@ void connection_state::subscribe(const attempt& x) {
 
 void connection_state::subscribed_to(attempt x, const subscribed& got) {
   if (outdated(x)) {
-    if (got)
-      with(x.what.name, [this, name = x.what.name](const conversation_actor& to) {
-        // A later subscribe keeps the place; without one, nobody needs it.
-        if (ended || know(name).subscription == 0)
-          self->send(to, atom::unsubscribe::value, id);
-      });
     return subscribe_failed(x, {model::code::superseded, "another command for this conversation "
                                                          "came before the answer"});
   }
@@ -118,16 +113,12 @@ void connection_state::attach(const attempt& x, const subscription_answer& got,
   if (outdated(x))
     return subscribe_failed(x, {model::code::superseded, "another command for this conversation "
                                                          "came before the answer"});
-  tell(net::subscribed_event{x.what.ref, x.what.name, got.feed, got.state, from});
+  tell(net::subscribed_event{x.what.ref, x.what.name, got.feed, got.state, from, x.number});
 }
 
 void connection_state::subscribe_failed(const attempt& x, const model::error& why) {
   if (!outdated(x)) {
-    know(x.what.name).subscription = 0;
-    --subscriptions;
-    with(x.what.name, [this](const conversation_actor& to) {
-      self->send(to, atom::unsubscribe::value, id);
-    });
+    end_subscription(know(x.what.name));
     return tell(net::failed_event{x.what.ref, x.what.name, why, 0, true});
   }
   fail(x.what.ref, x.what.name, why);
@@ -143,12 +134,22 @@ void connection_state::handle(const net::unsubscribe_command& x) {
   if (i == known.end() || i->second.subscription == 0)
     return fail(x.ref, x.name, {model::code::not_subscribed,
                                 "unsubscribe: this connection does not follow " + x.name.text()});
-  i->second.subscription = 0;
-  --subscriptions;
-  with(x.name, [this](const conversation_actor& to) {
-    self->send(to, atom::unsubscribe::value, id);
-  });
+  end_subscription(i->second);
   tell(net::unsubscribed_event{x.ref, x.name});
+}
+
+void connection_state::handle(const net::drop_command& x) {
+  // A later subscribe of the same name has another number, and goes on.
+  auto i = known.find(x.name);
+  if (i != known.end() && i->second.subscription == x.subscription)
+    end_subscription(i->second);
+}
+
+void connection_state::end_subscription(known_conversation& x) {
+  x.subscription = 0;
+  --subscriptions;
+  if (x.followed)
+    self->send(std::exchange(x.followed, nullptr), atom::unsubscribe::value, id);
 }
 
 void connection_state::superseded(const model::conversation_name& x) {

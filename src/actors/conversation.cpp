@@ -19,13 +19,15 @@ const model::error moved{model::code::moved, "the conversation's actor has moved
 
 void conversation_state::open() {
   opened_ms = env->wall_ms();
+  opening = true;
   // `await`: whatever arrives meanwhile is handled afterwards, in order.
   self->request(writer, caf::infinite, atom::open::value, *of)
     .await([this](const opened& x) {
+      opening = false;
       if (!x) {
         broken = x.why();
         spdlog::error("{}: the log cannot be opened: {}", of->text(), broken->detail);
-        return;
+        return give_up_controls(*broken);
       }
       broken.reset();
       state = x->state;
@@ -34,11 +36,20 @@ void conversation_state::open() {
       last_id = state.tail_id;
       if (!hubs.empty())
         announce({});
+      run_controls();
     },
     [this](const caf::error& why) {
+      opening = false;
       broken = model::error{model::code::read_failed, "the log's writer has ended: " +
                                                         self->system().render(why)};
+      give_up_controls(*broken);
     });
+}
+
+void conversation_state::give_up_controls(const model::error& why) {
+  for (auto& x : std::exchange(controls, {}))
+    x.answer.deliver(state_changed{why});
+  release_held();
 }
 
 std::optional<model::error> conversation_state::unavailable() {
@@ -58,6 +69,10 @@ caf::result<subscribed> conversation_state::subscribe(const subscriber& x) {
     return subscribed{*why};
   std::pair client{x.who.user, x.who.client};
   auto same = by_client.find(client);
+  // Connections are numbered as they come: one that was superseded on its way here stays so.
+  if (same != by_client.end() && same->second > x.id)
+    return subscribed{model::error{model::code::superseded,
+                                   "the same client has subscribed through a newer connection"}};
   if (same != by_client.end() && same->second != x.id) {
     auto old = same->second;
     self->send(subscribers.at(old.value).connection, atom::superseded::value, *of);
@@ -92,8 +107,7 @@ caf::result<state_changed> conversation_state::close() {
     return state_changed{*why};
   auto promise = self->make_response_promise<state_changed>();
   controls.push_back({false, promise});
-  if (in_flight.empty())
-    run_controls();
+  run_controls();
   return promise;
 }
 
@@ -103,16 +117,15 @@ caf::result<state_changed> conversation_state::remove() {
     return state_changed{*why};
   auto promise = self->make_response_promise<state_changed>();
   controls.push_back({true, promise});
-  if (in_flight.empty())
-    run_controls();
+  run_controls();
   return promise;
 }
 
 void conversation_state::run_controls() {
-  if (controls.empty())
+  if (controls.empty() || control_running || opening || !in_flight.empty())
     return;
-  auto next = std::move(controls.front());
-  controls.erase(controls.begin());
+  control_running = true;
+  auto next = controls.front();
   auto finish = [this, next](const state_changed& x) mutable {
     if (x) {
       state = *x;
@@ -123,10 +136,10 @@ void conversation_state::run_controls() {
       announce({});
     }
     next.answer.deliver(x);
+    control_running = false;
+    controls.pop_front();
     run_controls();
-    if (controls.empty())
-      for (auto& y : std::exchange(held, {}))
-        publish(y);
+    release_held();
     watch_idleness();
   };
   auto fail = [this, finish](const caf::error& why) mutable {
@@ -136,6 +149,13 @@ void conversation_state::run_controls() {
     self->request(writer, caf::infinite, atom::remove::value, *of).await(finish, fail);
   else
     self->request(writer, caf::infinite, atom::close::value, *of).await(finish, fail);
+}
+
+void conversation_state::release_held() {
+  if (!controls.empty() || opening)
+    return;
+  for (auto& x : std::exchange(held, {}))
+    publish(x);
 }
 
 void conversation_state::trimmed(const model::log_state& x) {

@@ -28,7 +28,7 @@ public:
   void add(const publication& to, const model::result<model::receipt>& got);
   template <class Self>
   void send(Self* self) {
-    for (auto& [key, x] : batches_)
+    for (auto& x : batches_)
       self->send(x.to, atom::receipts::value, std::move(x.answers));
   }
 
@@ -37,7 +37,8 @@ private:
     client_actor to;
     append_answers answers;
   };
-  std::unordered_map<const void*, batch> batches_;
+  std::vector<batch> batches_;
+  std::unordered_map<const void*, std::size_t> index_;
 };
 
 struct conversation_state {
@@ -60,7 +61,8 @@ struct conversation_state {
   /// Why nothing can be done now, if so.
   [[nodiscard]] std::optional<model::error> unavailable();
   void look_up(const publication& x);
-  void looked_up(const std::string& key, const producer_read& got);
+  /// @param asked the epoch when it was asked.
+  void looked_up(const std::string& key, const model::epoch& asked, const producer_read& got);
   void read_older(const publication& x);
   /// Gives places and sends to the writer.
   void start(const publication& x);
@@ -75,8 +77,12 @@ struct conversation_state {
   void confirm(const publication& x, model::receipt got);
   void refuse(const publication& x, model::error why);
   void announce(std::vector<model::run_ptr> newest);
-  /// What waits until nothing is in flight: closing and deleting, then the drafts behind them.
+  /// The next closing or deleting, if nothing is in flight. CAF handles the latest `await` first, so there is one at a
+  /// time: an opening, or a control.
   void run_controls();
+  void give_up_controls(const model::error& why);
+  /// The drafts that waited for controls, or for the log's creation.
+  void release_held();
   void watch_idleness();
   [[nodiscard]] bool busy() const noexcept;
 
@@ -118,7 +124,10 @@ struct conversation_state {
   model::entry_id last_id;
   /// Drafts whose producer is being looked for in the log, in their order.
   std::unordered_map<std::string, std::vector<publication>> looking_up;
-  std::vector<control> controls;
+  /// The first one may be running.
+  std::deque<control> controls;
+  bool control_running = false;
+  bool opening = false;
   /// Drafts that came behind a control, or behind the append that creates the log.
   std::vector<publication> held;
 

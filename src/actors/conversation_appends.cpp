@@ -71,8 +71,10 @@ bool same_number(const store::append& x, const model::batch& y) {
 
 void answer_batches::add(const publication& to, const model::result<model::receipt>& got) {
   auto key = caf::actor_cast<caf::abstract_actor*>(to.connection);
-  auto& x = batches_.try_emplace(key, batch{to.connection, {}}).first->second;
-  x.answers.answers.push_back({to.request, got});
+  auto [i, is_new] = index_.try_emplace(key, batches_.size());
+  if (is_new)
+    batches_.push_back({to.connection, {}});
+  batches_[i->second].answers.answers.push_back({to.request, got});
 }
 
 void conversation_state::publish(const publication& x) {
@@ -108,6 +110,9 @@ void conversation_state::publish(const publication& x) {
     return;
   }
   case kind::older:
+    // Internal numbers may arrive in another order than they were given.
+    if (internal(drafts.producer) && !x.retried)
+      return start(x);
     return read_older(x);
   case kind::gap:
     return refuse(x, {model::code::producer_gap,
@@ -137,14 +142,22 @@ void conversation_state::look_up(const publication& x) {
     number = x.drafts->producer_seq; // it has no row: only reading back can tell
   self->request(writer, caf::infinite, atom::producer::value,
                 producer_request{*of, producer, number})
-    .then([this, key](const producer_read& got) { looked_up(key, got); },
-          [this, key](const caf::error& why) {
-            looked_up(key, model::error{model::code::read_failed, self->system().render(why)});
+    .then([this, key, asked = state.epoch](const producer_read& got) { looked_up(key, asked, got); },
+          [this, key, asked = state.epoch](const caf::error& why) {
+            looked_up(key, asked,
+                      model::error{model::code::read_failed, self->system().render(why)});
           });
 }
 
-void conversation_state::looked_up(const std::string& key, const producer_read& got) {
+void conversation_state::looked_up(const std::string& key, const model::epoch& asked,
+                                   const producer_read& got) {
   auto waiting = std::move(looking_up.extract(key).mapped());
+  if (asked != state.epoch) {
+    // What was read is of a log that is not there any more.
+    for (const auto& x : waiting)
+      publish(x);
+    return;
+  }
   if (!got) {
     for (const auto& x : waiting)
       refuse(x, got.why());
@@ -168,9 +181,13 @@ void conversation_state::looked_up(const std::string& key, const producer_read& 
 }
 
 void conversation_state::read_older(const publication& x) {
-  auto answer = [this, x](const producer_read& got) {
+  auto answer = [this, x, asked = state.epoch](const producer_read& got) {
+    if (asked != state.epoch)
+      return publish(x);
     if (!got)
       return refuse(x, got.why());
+    if (!*got && internal(x.drafts->producer))
+      return start(x);
     if (!*got)
       return refuse(x, {model::code::producer_old,
                         "producer_seq: " + std::to_string(x.drafts->producer_seq) +
@@ -239,11 +256,9 @@ void conversation_state::committed(const commit_report& x) {
   if (x.failure)
     start_over(*x.failure, answers);
   answers.send(self);
-  if (in_flight.empty())
-    run_controls();
-  if (created || (in_flight.empty() && controls.empty()))
-    for (auto& y : std::exchange(held, {}))
-      publish(y);
+  run_controls();
+  if (created || in_flight.empty())
+    release_held();
   watch_idleness();
 }
 

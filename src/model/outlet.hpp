@@ -37,6 +37,8 @@ struct follower {
   std::uint32_t place = 0;
   /// Failed page reads in a row.
   std::uint32_t failures = 0;
+  /// The owner's number for this subscription.
+  std::uint64_t number = 0;
 };
 
 /// Where pages come from.
@@ -95,13 +97,17 @@ public:
   outlet(const outlet&) = delete;
   outlet& operator=(const outlet&) = delete;
 
-  /// Queues complete frames for this socket alone.
-  void post(std::string_view frame) { own_.append(frame); }
+  /// Queues complete frames for this socket alone; nothing behind a close frame.
+  void post(std::string_view frame) {
+    if (!closes_)
+      own_.append(frame);
+  }
 
   /// The WebSocket layer's control frame; the caller keeps it until `control_sent()`. A close frame is the last
   /// thing that the peer gets. @pre control_sent()
   void control(std::string_view frame, bool closes) {
     control_ = frame;
+    closes_ = closes_ || closes;
     closing_ = closing_ || closes;
   }
   [[nodiscard]] bool control_sent() const noexcept { return control_.empty(); }
@@ -142,6 +148,7 @@ private:
   std::string_view control_;
   bool control_started_ = false;
   bool closing_ = false;
+  bool closes_ = false;
   std::vector<follower*> ready_;
 };
 

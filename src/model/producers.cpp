@@ -26,11 +26,6 @@ producer_verdict producers::check(const batch& x) {
   if (x.fingerprint != p.fingerprint)
     return {.what = kind::mismatch};
   auto number = x.producer_seq;
-  auto expected = (p.in_flight.empty() ? *p.last : p.in_flight.back()) + 1;
-  if (number == expected || (internal && number > expected))
-    return {.what = kind::accept};
-  if (number > expected)
-    return {.what = kind::gap, .expected = expected};
   if (std::find(p.in_flight.begin(), p.in_flight.end(), number) != p.in_flight.end())
     return {.what = kind::in_flight};
   for (const auto& y : p.receipts)
@@ -39,7 +34,12 @@ producer_verdict producers::check(const batch& x) {
       again.duplicate = true;
       return {.what = kind::duplicate, .receipt = again};
     }
-  return {.what = kind::older};
+  auto expected = (p.in_flight.empty() ? *p.last : p.in_flight.back()) + 1;
+  if (number < expected)
+    return {.what = kind::older};
+  if (number == expected || internal)
+    return {.what = kind::accept};
+  return {.what = kind::gap, .expected = expected};
 }
 
 void producers::learned(std::string_view id, std::uint32_t epoch,

@@ -28,7 +28,7 @@ struct producer_verdict {
     duplicate, ///< Appended before; `receipt` is its answer.
     in_flight, ///< An equal one waits for its outcome, which answers both.
     unknown,   ///< Ask the stored table, then `learned`, then again.
-    older,     ///< Appended before; its receipt must be read back from the log.
+    older,     ///< Appended before (an internal one: perhaps); its receipt must be read back from the log.
     gap,       ///< `expected` is the number that would be taken.
     fenced,    ///< Its epoch is lower than one that was seen.
     mismatch,  ///< An idempotency key with another body.

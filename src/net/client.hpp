@@ -45,6 +45,11 @@ struct unsubscribe_command {
   std::string ref;
   model::conversation_name name;
 };
+/// The session has ended this subscription by itself; not answered.
+struct drop_command {
+  model::conversation_name name;
+  std::uint64_t subscription = 0;
+};
 struct publish_command {
   std::string ref;
   model::conversation_name name;
@@ -72,7 +77,7 @@ struct delete_command {
   model::conversation_name name;
 };
 
-using command = std::variant<subscribe_command, unsubscribe_command, publish_command, ack_command,
+using command = std::variant<subscribe_command, unsubscribe_command, drop_command, publish_command, ack_command,
                              page_command, info_command, close_command, delete_command>;
 
 // What a client is told.
@@ -84,6 +89,8 @@ struct subscribed_event {
   /// As the conversation answered.
   model::log_state state;
   model::start from;
+  /// Tells this subscription from earlier ones of the same name.
+  std::uint64_t subscription = 0;
 };
 struct unsubscribed_event {
   std::string ref;

@@ -86,7 +86,7 @@ private:
     wire::add_event_id(out, {e.state.epoch, e.from.at,
                              e.from.at == e.state.tail ? e.state.tail_id : model::entry_id{}});
     post(out);
-    follower_ = &follow(e.feed, e.from, e.state.epoch, wire::event_stream_format());
+    follower_ = &follow(e, wire::event_stream_format());
   }
 
   void refuse(const model::error& why) {

@@ -172,7 +172,8 @@ void hub::take_page(page_arrival& x) {
   for (auto* f : due) {
     auto& to = static_cast<member&>(*f->owner);
     auto held = to.shared_from_this(); // a flush may end it
-    f->failures = usable ? 0 : f->failures + 1;
+    // A page of another time is no failure: the state that explains it is on its way.
+    f->failures = usable ? 0 : f->failures + (x.failure ? 1 : 0);
     if (f->failures >= failures_max) {
       f->awaited = {};
       to.failed(*f, x.failure.value_or(model::error{

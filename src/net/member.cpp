@@ -35,13 +35,13 @@ void member::writable() {
   flush();
 }
 
-model::follower& member::follow(const std::shared_ptr<hub_feed>& from, const model::start& at,
-                                const model::epoch& of, const model::wire_format& format) {
-  unfollow(*from->name());
-  auto& x = *followers_.emplace_back(std::make_unique<model::follower>(
-    from, model::subscription{of, at.at, at.reset}, format, *this));
-  hub_.follow(x);
-  return x;
+model::follower& member::follow(const subscribed_event& x, const model::wire_format& format) {
+  unfollow(*x.feed->name());
+  auto& added = *followers_.emplace_back(std::make_unique<model::follower>(
+    x.feed, model::subscription{x.state.epoch, x.from.at, x.from.reset}, format, *this));
+  added.number = x.subscription;
+  hub_.follow(added);
+  return added;
 }
 
 void member::unfollow(const model::conversation_name& name) {

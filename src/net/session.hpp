@@ -39,8 +39,7 @@ public:
   void flush();
 
   /// Starts, or replaces, the subscription to a conversation.
-  model::follower& follow(const std::shared_ptr<hub_feed>& from, const model::start& at,
-                          const model::epoch& of, const model::wire_format& format);
+  model::follower& follow(const subscribed_event& x, const model::wire_format& format);
   void unfollow(const model::conversation_name& name);
   [[nodiscard]] model::follower* find(const model::conversation_name& name) const noexcept;
 

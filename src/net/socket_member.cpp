@@ -62,10 +62,10 @@ void socket_member::wait_writable() {
 }
 
 void socket_member::end_subscription(model::follower& x) {
-  auto name = *x.from->name();
-  unfollow(name);
+  drop_command dropped{*x.from->name(), x.number};
+  unfollow(dropped.name);
   if (port_)
-    port_->tell(unsubscribe_command{{}, std::move(name)});
+    port_->tell(std::move(dropped));
 }
 
 void prepare(tcp_socket& x, const session_limits& limits) {

@@ -224,7 +224,7 @@ void websocket_session::take(event& x) {
     return;
   if (auto* e = std::get_if<subscribed_event>(&x)) {
     say([&](std::string& out) { wire::add_subscribed(out, *e); });
-    follow(e->feed, e->from, e->state.epoch, wire::websocket_format());
+    follow(*e, wire::websocket_format());
   } else if (auto* u = std::get_if<unsubscribed_event>(&x)) {
     unfollow(u->name);
     say([&](std::string& out) { wire::add_unsubscribed(out, *u); });
