@@ -20,7 +20,7 @@ connection_state::known_conversation& connection_state::know(const model::conver
   if (known.size() >= known_max + subscriptions)
     std::erase_if(known, [](const auto& x) {
       const auto& y = x.second;
-      return y.subscription == 0 && y.unanswered == 0 && y.waiting.empty();
+      return y.subscription == 0 && !y.followed && y.unanswered == 0 && y.waiting.empty();
     });
   auto& x = known[of_name];
   x.producer = ++last_number;

@@ -10,6 +10,9 @@ namespace {
 /// A conversation that moves, or a log that is replaced, while somebody subscribes: so often it is tried again.
 constexpr int subscribe_tries_max = 5;
 
+const model::error overtaken{model::code::superseded,
+                             "another command for this conversation came before the answer"};
+
 } // namespace
 
 void connection_state::handle(const net::subscribe_command& x) {
@@ -28,6 +31,8 @@ void connection_state::handle(const net::subscribe_command& x) {
 
 void connection_state::subscribe(const attempt& x) {
   with(x.what.name, [this, x](const conversation_actor& to) {
+    if (outdated(x))
+      return subscribe_failed(x, overtaken);
     know(x.what.name).followed = to;
     self->request(to, caf::infinite, atom::subscribe::value,
                   subscriber{id, session.hub, who, client_actor{self}})
@@ -40,8 +45,11 @@ void connection_state::subscribe(const attempt& x) {
 
 void connection_state::subscribed_to(attempt x, const subscribed& got) {
   if (outdated(x)) {
-    return subscribe_failed(x, {model::code::superseded, "another command for this conversation "
-                                                         "came before the answer"});
+    // A later subscribe keeps the place; without one, nobody needs it.
+    auto& k = know(x.what.name);
+    if (got && k.subscription == 0 && k.followed)
+      self->send(std::exchange(k.followed, nullptr), atom::unsubscribe::value, id);
+    return subscribe_failed(x, overtaken);
   }
   if (!got) {
     if (got.why().what == model::code::moved && ++x.tries < subscribe_tries_max) {
@@ -111,8 +119,7 @@ void connection_state::start_at(const attempt& x, const subscription_answer& got
 void connection_state::attach(const attempt& x, const subscription_answer& got,
                               model::start from) {
   if (outdated(x))
-    return subscribe_failed(x, {model::code::superseded, "another command for this conversation "
-                                                         "came before the answer"});
+    return subscribe_failed(x, overtaken);
   tell(net::subscribed_event{x.what.ref, x.what.name, got.feed, got.state, from, x.number});
 }
 

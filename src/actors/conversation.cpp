@@ -172,7 +172,7 @@ void conversation_state::announce(std::vector<model::run_ptr> newest) {
 
 bool conversation_state::busy() const noexcept {
   return !subscribers.empty() || !in_flight.empty() || !looking_up.empty() || !controls.empty() ||
-         !held.empty() || unsettled;
+         !held.empty();
 }
 
 void conversation_state::watch_idleness() {
@@ -190,6 +190,8 @@ void conversation_state::idle() {
   auto quiet = self->clock().now() - last_use;
   if (quiet < std::chrono::milliseconds{env->at_most.passivate_ms})
     return watch_idleness();
+  if (unsettled && !env->log_health.readiness(env->wall_ms()).ready)
+    return watch_idleness(); // its successor would not know
   leaving = true;
   self->send(directory, atom::passivate::value, *of, conversation_actor{self});
 }

@@ -162,6 +162,7 @@ log_writer_actor::behavior_type log_writer(log_writer_state::self_pointer self,
     [&state](atom::retain) {
       retained result;
       result.trims = state.session->retain(state.env->wall_ms(), result.more);
+      state.env->log_health.commit_ended(state.session->health());
       return result;
     },
     [&state](atom::flush, std::uint64_t number) { state.flush(number); },

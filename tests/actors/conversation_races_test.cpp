@@ -6,7 +6,7 @@
 using namespace confab;
 using namespace confab::test;
 
-TEST_CASE_FIXTURE(actor_bed, "a draft behind a deletion waits for it" * doctest::should_fail()) {
+TEST_CASE_FIXTURE(actor_bed, "a draft behind a deletion waits for it") {
   auto testee = conversation_of(room());
   publish(testee, 1, "p", 1);
   run();
@@ -20,8 +20,7 @@ TEST_CASE_FIXTURE(actor_bed, "a draft behind a deletion waits for it" * doctest:
   CHECK(log->refused == 0);
 }
 
-TEST_CASE_FIXTURE(actor_bed, "a draft behind closing and deleting creates the log anew" *
-                                 doctest::should_fail()) {
+TEST_CASE_FIXTURE(actor_bed, "a draft behind closing and deleting creates the log anew") {
   auto testee = conversation_of(room());
   publish(testee, 1, "p", 1);
   run();
@@ -34,8 +33,7 @@ TEST_CASE_FIXTURE(actor_bed, "a draft behind closing and deleting creates the lo
 }
 
 TEST_CASE_FIXTURE(actor_bed, "what a conversation reads behind an unknown outcome does not undo a "
-                             "close that came later" *
-                                 doctest::should_fail()) {
+                             "close that came later") {
   auto testee = conversation_of(room());
   publish(testee, 1, "p", 1);
   run();
@@ -47,8 +45,7 @@ TEST_CASE_FIXTURE(actor_bed, "what a conversation reads behind an unknown outcom
   CHECK(state_of<actors::conversation_state>(testee).state.life == model::lifecycle::closed);
 }
 
-TEST_CASE_FIXTURE(actor_bed, "an internal draft that comes late is appended, not called old" *
-                                 doctest::should_fail()) {
+TEST_CASE_FIXTURE(actor_bed, "an internal draft that comes late is appended, not called old") {
   auto testee = conversation_of(room());
   publish(testee, 2, "~c", 2);
   run();
@@ -58,8 +55,7 @@ TEST_CASE_FIXTURE(actor_bed, "an internal draft that comes late is appended, not
   CHECK(answer(1) == "2");
 }
 
-TEST_CASE_FIXTURE(actor_bed, "a producer of a deleted log is not remembered by its successor" *
-                                 doctest::should_fail()) {
+TEST_CASE_FIXTURE(actor_bed, "a producer of a deleted log is not remembered by its successor") {
   publish(conversation_of(room()), 1, "p", 1);
   run();
   advance(env.at_most.passivate_ms + 1);
@@ -69,13 +65,14 @@ TEST_CASE_FIXTURE(actor_bed, "a producer of a deleted log is not remembered by i
   run();
   publish(testee, 3, "p", 1);
   run();
-  CHECK(answer(3) == "1");
-  CHECK(logged(room()) == "3");
+  // The second publish is the first entry of the new log, and the third one repeats it.
+  CHECK(answer(2) == "1");
+  CHECK(answer(3) == "1!");
+  CHECK(logged(room()) == "2");
 }
 
 TEST_CASE_FIXTURE(actor_bed, "a connection that ends while its late subscribe supersedes another "
-                             "leaves nothing behind" *
-                                 doctest::should_fail()) {
+                             "leaves nothing behind") {
   auto testee = conversation_of(room());
   auto old = dial("me");
   old.tell(subscribing("1"));
@@ -97,8 +94,7 @@ TEST_CASE_FIXTURE(actor_bed, "a connection that ends while its late subscribe su
 }
 
 TEST_CASE_FIXTURE(actor_bed, "a connection that ends while a draft looks for its conversation "
-                             "unsubscribes all the same" *
-                                 doctest::should_fail()) {
+                             "unsubscribes all the same") {
   auto testee = conversation_of(room());
   auto one = dial("me");
   one.tell(subscribing("1"));

@@ -24,32 +24,31 @@ public:
   void take(net::event& x) override {
     if (cut_)
       return;
-    using namespace net::wire;
     if (auto* s = std::get_if<net::subscribed_event>(&x)) {
-      say([&](std::string& out) { add_subscribed(out, *s); });
-      follow(s->feed, s->from, s->state.epoch, format_);
+      say([&](std::string& out) { net::wire::add_subscribed(out, *s); });
+      follow(*s, format_);
     } else if (auto* u = std::get_if<net::unsubscribed_event>(&x)) {
       unfollow(u->name);
-      say([&](std::string& out) { add_unsubscribed(out, *u); });
+      say([&](std::string& out) { net::wire::add_unsubscribed(out, *u); });
     } else if (auto* p = std::get_if<net::published_event>(&x)) {
-      say([&](std::string& out) { add_published(out, *p); });
+      say([&](std::string& out) { net::wire::add_published(out, *p); });
     } else if (auto* a = std::get_if<net::acked_event>(&x)) {
-      say([&](std::string& out) { add_acked(out, *a); });
+      say([&](std::string& out) { net::wire::add_acked(out, *a); });
     } else if (auto* f = std::get_if<net::failed_event>(&x)) {
       if (f->ends_subscription)
         unfollow(*f->name);
-      say([&](std::string& out) { add_failed(out, *f); });
+      say([&](std::string& out) { net::wire::add_failed(out, *f); });
     }
   }
 
   void failed(model::follower& x, const model::error& why) override {
-    auto name = *x.from->name();
+    net::drop_command dropped{*x.from->name(), x.number};
     say([&](std::string& out) {
-      net::wire::add_failed(out, {.ref = {}, .name = name, .why = why});
+      net::wire::add_failed(out, {.ref = {}, .name = dropped.name, .why = why});
     });
-    unfollow(name);
+    unfollow(dropped.name);
     if (port)
-      port->tell(net::unsubscribe_command{{}, std::move(name)});
+      port->tell(std::move(dropped));
   }
 
   std::int64_t due(std::int64_t) override { return 0; }

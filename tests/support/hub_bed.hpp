@@ -96,7 +96,8 @@ public:
   /// Follows from behind `at`, in the log that the state tells of.
   void follow(listener& x, const std::shared_ptr<net::hub_feed>& feed,
               const model::log_state& state, std::uint64_t at) {
-    x.socket->follow(feed, {.at = {at}}, state.epoch, net::wire::websocket_format());
+    x.socket->follow({.ref = {}, .name = name, .feed = feed, .state = state, .from = {.at = {at}}},
+                     net::wire::websocket_format());
   }
   model::run_ptr run(const std::string& epoch, std::vector<model::entry> xs) {
     return std::make_shared<model::run>(std::make_shared<const model::conversation_name>(name),
