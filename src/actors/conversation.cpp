@@ -50,6 +50,7 @@ void conversation_state::give_up_controls(const model::error& why) {
   for (auto& x : std::exchange(controls, {}))
     x.answer.deliver(state_changed{why});
   release_held();
+  watch_idleness();
 }
 
 std::optional<model::error> conversation_state::unavailable() {

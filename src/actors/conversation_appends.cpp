@@ -152,6 +152,7 @@ void conversation_state::look_up(const publication& x) {
 void conversation_state::looked_up(const std::string& key, const model::epoch& asked,
                                    const producer_read& got) {
   auto waiting = std::move(looking_up.extract(key).mapped());
+  watch_idleness();
   if (asked != state.epoch) {
     // What was read is of a log that is not there any more.
     for (const auto& x : waiting)
