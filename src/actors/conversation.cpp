@@ -37,6 +37,8 @@ void conversation_state::open() {
       if (!hubs.empty())
         announce({});
       run_controls();
+      release_held();
+      watch_idleness();
     },
     [this](const caf::error& why) {
       opening = false;
