@@ -48,6 +48,8 @@ struct connection_state {
     std::uint64_t subscription = 0;
     /// Where the last subscribe was sent: it must hear of the end, whatever `actor` is by then.
     conversation_actor followed;
+    /// The client was told that another connection took its place.
+    bool superseded = false;
     /// Makes internal numbers unique, also after this record was forgotten and made anew.
     std::uint64_t producer = 0;
     std::uint64_t drafts = 0;

@@ -35,7 +35,8 @@ void connection_state::subscribe(const attempt& x) {
       return subscribe_failed(x, overtaken);
     know(x.what.name).followed = to;
     self->request(to, caf::infinite, atom::subscribe::value,
-                  subscriber{id, session.hub, who, client_actor{self}})
+                  subscriber{id, session.hub, who, client_actor{self},
+                             know(x.what.name).superseded})
       .then([this, x](const subscribed& got) { subscribed_to(x, got); },
             [this, x](const caf::error&) {
               subscribed_to(x, model::error{model::code::moved, "the conversation could not be reached; try again"});
@@ -164,6 +165,7 @@ void connection_state::superseded(const model::conversation_name& x) {
   if (i == known.end() || i->second.subscription == 0)
     return;
   i->second.subscription = 0;
+  i->second.superseded = true;
   --subscriptions;
   tell(net::unsubscribed_event{{}, x, true});
 }

@@ -73,7 +73,7 @@ caf::result<subscribed> conversation_state::subscribe(const subscriber& x) {
   std::pair client{x.who.user, x.who.client};
   auto same = by_client.find(client);
   // Connections are numbered as they come: one that was superseded on its way here stays so.
-  if (same != by_client.end() && same->second > x.id)
+  if (same != by_client.end() && same->second > x.id && !x.takes_back)
     return subscribed{model::error{model::code::superseded,
                                    "the same client has subscribed through a newer connection"}};
   if (same != by_client.end() && same->second != x.id) {

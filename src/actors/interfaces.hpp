@@ -166,6 +166,9 @@ struct subscriber {
   net::hub* hub = nullptr;
   net::client_identity who;
   client_actor connection;
+  /// It knows that it was superseded and wants its place back. Otherwise an older connection's subscribe that comes late does
+  /// not supersede a newer one's.
+  bool takes_back = false;
 };
 /// The conversation as the new subscriber finds it; the feed belongs to the subscriber's hub and holds this state or
 /// a later one.
