@@ -8,6 +8,20 @@
 # on core 1. Each run's JSON goes to BUILD/figures.
 set -euo pipefail
 
+usage() {
+  sed -n '2,/^set /{s/^# \{0,1\}//p}' "$0"
+}
+for argument in "$@"; do
+  if [[ $argument == -h || $argument == --help ]]; then
+    usage
+    exit 0
+  fi
+done
+if (($# < 2)); then
+  usage >&2
+  exit 2
+fi
+
 confab=$(realpath "$1")
 build=$(realpath "$2")
 rounds=${3:-3}
