@@ -298,6 +298,23 @@ TEST_CASE("a page that has not come keeps neither the other conversations nor li
   CHECK(frames_of(x.to.got).size() == 14);
 }
 
+TEST_CASE("whoever needed the log is told live again, wherever the send of the page stopped") {
+  for (std::size_t cut = 0; cut <= 26; ++cut) {
+    CAPTURE(cut);
+    history c{"c"};
+    bed to;
+    c.append({1}, true);
+    auto& reader = to.follow(c);
+    to.drain();
+    c.append({1, 1}, false);
+    to.out.make_ready(reader);
+    to.send(cut);
+    to.out.make_ready(reader);
+    to.drain();
+    CHECK(to.got == "<c 1 x><c live 1><c 2 x><c 3 x><c live 3>");
+  }
+}
+
 TEST_CASE("conversations of one outlet that catch up share it fairly") {
   std::vector<std::unique_ptr<history>> logs;
   bed to;
