@@ -21,7 +21,8 @@ std::vector<std::int64_t> alone(commit_pacing& x, int commits) {
   return waits;
 }
 
-/// Five drafts come together, the first one a moment before the rest. @returns the sizes of the commits.
+/// Five drafts come together, the first one a moment before the rest. @returns the sizes of the
+/// commits.
 std::vector<std::size_t> burst_of_five(commit_pacing& x) {
   if (x.begin() == 0) {
     x.committed(1);

@@ -16,9 +16,9 @@ TEST_CASE("a name holds its allowed characters, in segments that are neither emp
     REQUIRE(name);
     CHECK(name->text() == text);
   }
-  for (const char* text : {"", "/", "/a", "a/", "a//b", ".", "..", "a/.", "a/../b", "./a", "__ds",
-                           "__ds/a", "a b", "a\nb", "a%2Fb", "\xc3\xa4", "a?", "a#", "a\\b", "a\"",
-                           "a*", "~a", "a,b", "\x7f"}) {
+  for (const char* text : {"",       "/",   "/a",   "a/",     "a//b", ".",    "..",    "a/.",
+                           "a/../b", "./a", "__ds", "__ds/a", "a b",  "a\nb", "a%2Fb", "\xc3\xa4",
+                           "a?",     "a#",  "a\\b", "a\"",    "a*",   "~a",   "a,b",   "\x7f"}) {
     CAPTURE(text);
     auto name = conversation_name::parse(text);
     REQUIRE_FALSE(name);
@@ -41,11 +41,12 @@ TEST_CASE("a name has at most 256 bytes, and no byte outside its alphabet") {
 }
 
 TEST_CASE("an id parses back from its text, and nothing else does") {
-  for (auto x : {entry_id{}, entry_id{1698249600123, 0}, entry_id{1, 9}, entry_id{~0ull >> 1, ~0ull >> 1}})
+  for (auto x :
+       {entry_id{}, entry_id{1698249600123, 0}, entry_id{1, 9}, entry_id{~0ull >> 1, ~0ull >> 1}})
     CHECK(parse_entry_id(to_string(x)) == x);
-  for (const char* text : {"", "-", "1", "1-", "-1", "1--1", "+1-1", "1-+1", " 1-1", "1-1 ", "1-1-1",
-                           "0x1-1", "a-b", "1.5-0", "9223372036854775808-0", "0-9223372036854775808",
-                           "99999999999999999999999-0", "1_1"}) {
+  for (const char* text : {"", "-", "1", "1-", "-1", "1--1", "+1-1", "1-+1", " 1-1", "1-1 ",
+                           "1-1-1", "0x1-1", "a-b", "1.5-0", "9223372036854775808-0",
+                           "0-9223372036854775808", "99999999999999999999999-0", "1_1"}) {
     CAPTURE(text);
     CHECK_FALSE(parse_entry_id(text));
   }
@@ -72,8 +73,9 @@ TEST_CASE("ids rise, also when the clock stands still, jumps back or is before 1
 TEST_CASE("an epoch has 1 to 32 bytes of a-z 0-9 and dots") {
   CHECK(parse_epoch("k3f9.12")->text == "k3f9.12");
   CHECK(parse_epoch(std::string(32, 'z')));
-  for (const auto& text : {std::string{}, std::string(33, 'z'), std::string{"A"}, std::string{"a_b"},
-                           std::string{"a b"}, std::string{"a-b"}, std::string{'a', '\0'}}) {
+  for (const auto& text :
+       {std::string{}, std::string(33, 'z'), std::string{"A"}, std::string{"a_b"},
+        std::string{"a b"}, std::string{"a-b"}, std::string{'a', '\0'}}) {
     CAPTURE(text);
     CHECK_FALSE(parse_epoch(text));
   }
@@ -87,18 +89,19 @@ TEST_CASE("a position parses back from its text, whose order is that of its seq"
     CHECK(parse_position(to_string(x)) == x);
   }
   CHECK(to_string(position{epoch{"e"}, {42}, {9, 1}}) == "0000000000000042_e_9-1");
-  CHECK(to_string(position{epoch{"e"}, {9}, {9, 1}}) < to_string(position{epoch{"e"}, {10}, {1, 1}}));
+  CHECK(to_string(position{epoch{"e"}, {9}, {9, 1}}) <
+        to_string(position{epoch{"e"}, {10}, {1, 1}}));
 }
 
 TEST_CASE("a text that only resembles a position is none") {
   const std::string good = "0000000000000042_e_9-1";
   REQUIRE(parse_position(good));
   for (const char* text :
-       {"", "_", "__", "42_e_9-1", "00000000000000042_e_9-1", "0000000000000042", "0000000000000042_e",
-        "0000000000000042_9-1", "0000000000000042_e_", "0000000000000042_e_9", "0000000000000042_e_f_9-1",
-        "0000000000000042_E_9-1", "+000000000000042_e_9-1", "-000000000000042_e_9-1",
-        " 000000000000042_e_9-1", "9007199254740992_e_9-1", "000000000000004x_e_9-1",
-        "0000000000000042_e_9-1\n", "0000000000000042_e_-9-1"}) {
+       {"", "_", "__", "42_e_9-1", "00000000000000042_e_9-1", "0000000000000042",
+        "0000000000000042_e", "0000000000000042_9-1", "0000000000000042_e_", "0000000000000042_e_9",
+        "0000000000000042_e_f_9-1", "0000000000000042_E_9-1", "+000000000000042_e_9-1",
+        "-000000000000042_e_9-1", " 000000000000042_e_9-1", "9007199254740992_e_9-1",
+        "000000000000004x_e_9-1", "0000000000000042_e_9-1\n", "0000000000000042_e_-9-1"}) {
     CAPTURE(text);
     CHECK_FALSE(parse_position(text));
   }

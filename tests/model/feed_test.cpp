@@ -199,7 +199,8 @@ TEST_CASE("a dropped ring loses no knowledge of the log, and can grow again") {
   CHECK(dense_from(x) == 4);
 }
 
-TEST_CASE("whatever is lost, repeated or late, the ring is dense up to the tail and nothing goes back") {
+TEST_CASE(
+    "whatever is lost, repeated or late, the ring is dense up to the tail and nothing goes back") {
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     CAPTURE(seed);
     std::mt19937_64 random{seed};

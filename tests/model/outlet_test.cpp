@@ -1,4 +1,5 @@
-// What one socket sends, in frames that a reader can tell apart: `<a 7 xxx>` an entry of a, `<a live 7>`,
+// What one socket sends, in frames that a reader can tell apart: `<a 7 xxx>` an entry of a, `<a
+// live 7>`,
 // `[post 1]` for this socket alone, `{control 1}`.
 #include "model/outlet.hpp"
 
@@ -66,8 +67,9 @@ struct history {
 
   run_ptr run_of(std::uint64_t first, std::uint64_t last) const {
     return std::make_shared<const run>(
-        name, epoch{"e"}, std::vector<entry>(held.begin() + static_cast<std::ptrdiff_t>(first - 1),
-                                             held.begin() + static_cast<std::ptrdiff_t>(last)),
+        name, epoch{"e"},
+        std::vector<entry>(held.begin() + static_cast<std::ptrdiff_t>(first - 1),
+                           held.begin() + static_cast<std::ptrdiff_t>(last)),
         nullptr);
   }
   /// Appends entries of these payload sizes; @returns the announced run.
@@ -154,7 +156,8 @@ struct bed final : page_source {
   bool late = false;
 };
 
-/// Three entries from a page and two from the ring, which are not live yet, of each of two conversations.
+/// Three entries from a page and two from the ring, which are not live yet, of each of two
+/// conversations.
 struct two_conversations {
   history a{"a"}, b{"b"};
   bed to;
@@ -171,7 +174,8 @@ struct two_conversations {
 
 } // namespace
 
-TEST_CASE("wherever a send stops, the frame in progress ends before posted, control and entry frames") {
+TEST_CASE(
+    "wherever a send stops, the frame in progress ends before posted, control and entry frames") {
   two_conversations whole;
   whole.to.drain();
   const auto expected = frames_of(whole.to.got);

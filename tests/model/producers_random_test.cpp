@@ -23,7 +23,8 @@ receipt at(std::uint64_t first) {
 
 } // namespace
 
-TEST_CASE("with failures, retries and lost tracks each number is appended at most once and in order") {
+TEST_CASE(
+    "with failures, retries and lost tracks each number is appended at most once and in order") {
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     CAPTURE(seed);
     std::mt19937_64 random{seed};

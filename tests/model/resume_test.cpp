@@ -60,11 +60,34 @@ TEST_CASE("a position without epoch or id asks for no check of them") {
 }
 
 TEST_CASE("any other text is bad_after") {
-  for (const char* text :
-       {"", " ", "-1", "+1", "1 ", " 1", "1.0", "1e3", "0x1", "9007199254740992", "18446744073709551616",
-        "last", "last:", "last:-1", "last:x", "last:9007199254740992", "LAST:1", "Start", "now ",
-        "start\n", "1-", "-", "1-1-1", "null", "true", "000000000000042_e_1-1",
-        "9007199254740992_e_1-1", "0000000000000042_E_1-1"}) {
+  for (const char* text : {"",
+                           " ",
+                           "-1",
+                           "+1",
+                           "1 ",
+                           " 1",
+                           "1.0",
+                           "1e3",
+                           "0x1",
+                           "9007199254740992",
+                           "18446744073709551616",
+                           "last",
+                           "last:",
+                           "last:-1",
+                           "last:x",
+                           "last:9007199254740992",
+                           "LAST:1",
+                           "Start",
+                           "now ",
+                           "start\n",
+                           "1-",
+                           "-",
+                           "1-1-1",
+                           "null",
+                           "true",
+                           "000000000000042_e_1-1",
+                           "9007199254740992_e_1-1",
+                           "0000000000000042_E_1-1"}) {
     CAPTURE(text);
     auto x = parse_after(text);
     REQUIRE_FALSE(x);

@@ -66,7 +66,8 @@ TEST_CASE("what only the log holds is a page") {
   CHECK(behind(0).next(from).what == due::page);
 }
 
-TEST_CASE("what retention removed is a reset that names the missing range, and then goes on at first") {
+TEST_CASE(
+    "what retention removed is a reset that names the missing range, and then goes on at first") {
   auto from = feed_of(state_of("a", 4, 9));
   auto sub = behind(1);
   auto x = sub.next(from);

@@ -11,7 +11,9 @@ namespace {
 const client_identity alice{"alice", "phone"};
 const wire::limits bounds{.payload_bytes = 20};
 
-wire::frame parsed(std::string_view text) { return wire::parse_frame(text, alice, bounds); }
+wire::frame parsed(std::string_view text) {
+  return wire::parse_frame(text, alice, bounds);
+}
 
 template <class T>
 T as(std::string_view text) {
@@ -57,7 +59,8 @@ void drafts_refused(std::string_view body, code what, std::string_view begin) {
 
 TEST_CASE("each operation becomes its command, and unknown fields are ignored") {
   CHECK(as<wire::ping>(R"({"op":"ping","ref":"a\nb","x":{}})").ref == R"("a\nb")");
-  auto s = as<subscribe_command>(with("subscribe", R"("after":41,"epoch":"k3f9","id":"9-1","x":1)"));
+  auto s =
+      as<subscribe_command>(with("subscribe", R"("after":41,"epoch":"k3f9","id":"9-1","x":1)"));
   CHECK(s.ref == "7");
   CHECK(s.name.text() == "room");
   REQUIRE(s.from);
@@ -113,7 +116,8 @@ TEST_CASE("a refusal repeats the ref and, once it is known, the conversation") {
   REQUIRE(x.name);
   CHECK(x.name->text() == "room");
   CHECK(refused(R"({"op":"jump","ref":{"a":1}})", code::unknown_op, "op").ref == R"({"a":1})");
-  auto none = refused(R"({"op":"ack","ref":1,"conversation":"a b"})", code::bad_name, "conversation");
+  auto none =
+      refused(R"({"op":"ack","ref":1,"conversation":"a b"})", code::bad_name, "conversation");
   CHECK(none.ref == "1");
   CHECK_FALSE(none.name);
 }
@@ -131,15 +135,17 @@ TEST_CASE("every field of the wrong kind or size is refused by its name") {
     refused(text + '}', code::bad_request, "conversation: is missing");
     refused(text + R"(,"conversation":1})", code::bad_request, "conversation: must be a string");
     refused(text + R"(,"conversation":""})", code::bad_name, "conversation");
-    refused(text + R"(,"conversation":")" + std::string(257, 'a') + "\"}", code::bad_name, "conversation");
+    refused(text + R"(,"conversation":")" + std::string(257, 'a') + "\"}", code::bad_name,
+            "conversation");
   }
-  for (const char* value : {"true", "[]", "{}", "-1", "1.5", "9007199254740992", "\"soon\"", "\"\""})
+  for (const char* value :
+       {"true", "[]", "{}", "-1", "1.5", "9007199254740992", "\"soon\"", "\"\""})
     refused(with("subscribe", R"("after":)" + std::string{value}), code::bad_after, "after");
   for (const std::string& value : {std::string{"1"}, std::string{"[]"}, std::string{"\"A\""},
                                    '"' + std::string(33, 'a') + '"', long_text})
     refused(with("subscribe", R"("after":1,"epoch":)" + value), code::bad_request, "epoch");
-  for (const std::string& value : {std::string{"1"}, std::string{"{}"}, std::string{"\"\""},
-                                   std::string{"\"1\""}, long_text})
+  for (const std::string& value :
+       {std::string{"1"}, std::string{"{}"}, std::string{"\"\""}, std::string{"\"1\""}, long_text})
     refused(with("subscribe", R"("after":1,"id":)" + value), code::bad_request, "id");
   for (const char* value : {"null", "\"1\"", "-1", "1.5", "9007199254740992", "true", "[]"})
     refused(with("ack", R"("seq":)" + std::string{value}), code::bad_request, "seq");
@@ -192,8 +198,10 @@ TEST_CASE("a refused body says which draft is wrong") {
   drafts_refused("[]", code::batch_too_large, "body");
   drafts_refused(R"([{"payload":1},7])", code::bad_request, "draft 2");
   drafts_refused(R"([{"payload":1},{}])", code::bad_request, "draft 2: payload");
-  drafts_refused(R"([{"payload":1},{"payload":2,"producer_seq":4}])", code::bad_producer, "draft 2");
-  drafts_refused(R"({"payload":1,"producer":"~p","producer_seq":4})", code::bad_producer, "producer");
+  drafts_refused(R"([{"payload":1},{"payload":2,"producer_seq":4}])", code::bad_producer,
+                 "draft 2");
+  drafts_refused(R"({"payload":1,"producer":"~p","producer_seq":4})", code::bad_producer,
+                 "producer");
 }
 
 TEST_CASE("a batch has at most 1000 drafts") {

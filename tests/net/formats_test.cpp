@@ -16,9 +16,16 @@ const auto room = *model::conversation_name::parse("room/1");
 const model::epoch now{"e.1"};
 
 model::entry sample() {
-  return {.at = {42}, .id = {1000, 7}, .time_ms = 1001, .sender = "al\"ice", .kind = "k\n",
-          .payload = "{\"a\": 1.0,\n\"a\":\r12345678901234567890123}", .producer = "p",
-          .producer_seq = 9, .message = "m\\", .source_id = "5-1"};
+  return {.at = {42},
+          .id = {1000, 7},
+          .time_ms = 1001,
+          .sender = "al\"ice",
+          .kind = "k\n",
+          .payload = "{\"a\": 1.0,\n\"a\":\r12345678901234567890123}",
+          .producer = "p",
+          .producer_seq = 9,
+          .message = "m\\",
+          .source_id = "5-1"};
 }
 
 /// The payloads of all frames; each is a whole text frame.
@@ -97,31 +104,44 @@ TEST_CASE("internal producers and idempotency keys are shown to nobody") {
 
 TEST_CASE("marks are frames of their own") {
   const auto& format = wire::websocket_format();
-  CHECK(said([&](auto& out) { format.add_live(out, room, {now, {7}, {}}); }) ==
-        json::parse(R"({"op":"live","conversation":"room/1","seq":7,"epoch":"e.1"})"));
-  CHECK(said([&](auto& out) { format.add_closed(out, room, {now, {7}, {}}); }) ==
-        json::parse(R"({"op":"closed","conversation":"room/1","seq":7})"));
   CHECK(said([&](auto& out) {
-          format.add_reset(out, room, model::reset_reason::trimmed, now, {3}, {19});
-        }) == json::parse(R"({"op":"reset","conversation":"room/1","reason":"trimmed","missing":[3,19],"epoch":"e.1"})"));
+          format.add_live(out, room, {now, {7}, {}});
+        }) == json::parse(R"({"op":"live","conversation":"room/1","seq":7,"epoch":"e.1"})"));
+  CHECK(said([&](auto& out) {
+          format.add_closed(out, room, {now, {7}, {}});
+        }) == json::parse(R"({"op":"closed","conversation":"room/1","seq":7})"));
+  CHECK(
+      said([&](auto& out) {
+        format.add_reset(out, room, model::reset_reason::trimmed, now, {3}, {19});
+      }) ==
+      json::parse(
+          R"({"op":"reset","conversation":"room/1","reason":"trimmed","missing":[3,19],"epoch":"e.1"})"));
   CHECK(said([&](auto& out) {
           format.add_reset(out, room, model::reset_reason::deleted, {}, {}, {});
-        }) == json::parse(R"({"op":"reset","conversation":"room/1","reason":"deleted","epoch":""})"));
+        }) ==
+        json::parse(R"({"op":"reset","conversation":"room/1","reason":"deleted","epoch":""})"));
 }
 
 TEST_CASE("answers repeat the ref as it was given, and leave none out that was not") {
   auto x = said([](auto& out) {
-    wire::add_subscribed(out, {.ref = R"({"a":1})", .name = room, .feed = nullptr,
-                               .state = {.epoch = now, .first = {3}, .tail = {57}}, .from = {.at = {41}}});
+    wire::add_subscribed(out, {.ref = R"({"a":1})",
+                               .name = room,
+                               .feed = nullptr,
+                               .state = {.epoch = now, .first = {3}, .tail = {57}},
+                               .from = {.at = {41}}});
   });
   CHECK(x == json::parse(R"({"op":"subscribed","ref":{"a":1},"conversation":"room/1","epoch":"e.1",
                              "first":3,"last":57,"after":41,"unread":16})"));
   CHECK(said([](auto& out) { wire::add_pong(out, ""); }) == json::parse(R"({"op":"pong"})"));
   CHECK(said([](auto& out) { wire::add_pong(out, "null"); })["ref"].is_null());
   x = said([](auto& out) {
-    wire::add_published(out, {.ref = "2", .name = room, .got = {.first = {58}, .id = {9, 1}, .duplicate = true}});
+    wire::add_published(
+        out, {.ref = "2", .name = room, .got = {.first = {58}, .id = {9, 1}, .duplicate = true}});
   });
-  CHECK(x == json::parse(R"({"op":"published","ref":2,"conversation":"room/1","seq":58,"id":"9-1","duplicate":true})"));
+  CHECK(
+      x ==
+      json::parse(
+          R"({"op":"published","ref":2,"conversation":"room/1","seq":58,"id":"9-1","duplicate":true})"));
   x = said([](auto& out) { wire::add_acked(out, {"3", room, {57}}); });
   CHECK(x == json::parse(R"({"op":"acked","ref":3,"conversation":"room/1","seq":57})"));
   x = said([](auto& out) { wire::add_unsubscribed(out, {"", room, true}); });
@@ -133,14 +153,16 @@ TEST_CASE("answers repeat the ref as it was given, and leave none out that was n
 
 TEST_CASE("an error says whether a retry can help, and what a gap expected") {
   auto x = said([](auto& out) {
-    wire::add_failed(out, {.ref = "2", .name = room, .why = {model::code::producer_gap, "a \"gap\"\n", 6}});
+    wire::add_failed(
+        out, {.ref = "2", .name = room, .why = {model::code::producer_gap, "a \"gap\"\n", 6}});
   });
   CHECK(x["code"] == "producer_gap");
   CHECK(x["message"] == "a \"gap\"\n");
   CHECK(x["retry"] == false);
   CHECK(x["expected"] == 6);
   x = said([](auto& out) {
-    wire::add_failed(out, {.ref = "", .name = std::nullopt, .why = {model::code::overloaded, "later"}});
+    wire::add_failed(out,
+                     {.ref = "", .name = std::nullopt, .why = {model::code::overloaded, "later"}});
   });
   CHECK(x["retry"] == true);
   CHECK_FALSE(x.contains("expected"));
@@ -162,7 +184,8 @@ TEST_CASE("marks are named events whose ids are positions to go on from") {
   const auto& format = wire::event_stream_format();
   std::string live, reset, other;
   format.add_live(live, room, {now, {7}, {9, 1}});
-  CHECK(lines(live) == std::vector<std::string>{"id: 0000000000000007_e.1_9-1", "event: live", R"(data: {"seq":7})"});
+  CHECK(lines(live) == std::vector<std::string>{"id: 0000000000000007_e.1_9-1", "event: live",
+                                                R"(data: {"seq":7})"});
   format.add_reset(reset, room, model::reset_reason::trimmed, now, {3}, {19});
   CHECK(lines(reset)[0] == "id: 0000000000000019_e.1_0-0");
   CHECK(json::parse(lines(reset)[2].substr(6))["missing"] == json::array({3, 19}));
@@ -171,20 +194,25 @@ TEST_CASE("marks are named events whose ids are positions to go on from") {
 }
 
 TEST_CASE("an HTTP page names what is missing before it") {
-  model::page held{.state = {.epoch = now, .first = {3}, .tail = {42}}, .entries = {sample(), sample()}};
+  model::page held{.state = {.epoch = now, .first = {3}, .tail = {42}},
+                   .entries = {sample(), sample()}};
   auto x = json::parse(wire::page_body({held, {.at = {0}}}));
   CHECK(x["entries"].size() == 2);
   CHECK(x["reset"] == json::parse(R"({"reason":"trimmed","missing":[1,2]})"));
   CHECK_FALSE(json::parse(wire::page_body({held, {.at = {2}}})).contains("reset"));
-  CHECK(json::parse(wire::page_body({held, {.at = {0}, .reset = model::reset_reason::epoch}}))["reset"]["reason"] == "epoch");
+  CHECK(json::parse(wire::page_body(
+            {held, {.at = {0}, .reset = model::reset_reason::epoch}}))["reset"]["reason"] ==
+        "epoch");
 }
 
 TEST_CASE("other HTTP bodies parse back") {
   model::receipt got{.first = {5}, .count = 2, .id = {9, 1}};
-  CHECK(json::parse(wire::receipt_body(got, true))[1] == json::parse(R"({"seq":6,"id":"9-2","duplicate":false})"));
+  CHECK(json::parse(wire::receipt_body(got, true))[1] ==
+        json::parse(R"({"seq":6,"id":"9-2","duplicate":false})"));
   got.count = 1;
   CHECK(json::parse(wire::receipt_body(got, false))["seq"] == 5);
-  auto x = json::parse(wire::info_body({room, {.epoch = now, .life = model::lifecycle::closed}, "application/json"}));
+  auto x = json::parse(wire::info_body(
+      {room, {.epoch = now, .life = model::lifecycle::closed}, "application/json"}));
   CHECK(x["closed"] == true);
   x = json::parse(wire::problem_body(409, "Conflict", {model::code::producer_gap, "\"", 6}));
   CHECK(x["status"] == 409);

@@ -6,9 +6,9 @@
 
 using namespace confab;
 using namespace confab::net;
-using model::code;
 using boost::beast::http::field;
 using boost::beast::http::verb;
+using model::code;
 
 namespace {
 
@@ -72,11 +72,13 @@ TEST_CASE("a conversation is asked for, closed and deleted under its encoded nam
   CHECK(command_of<info_command>(request(verb::get, room)).name.text() == "room/1");
   CHECK(command_of<info_command>(request(verb::head, room)).name.text() == "room/1");
   CHECK(command_of<delete_command>(request(verb::delete_, room)).name.text() == "room/1");
-  CHECK(command_of<close_command>(request(verb::patch, room, R"({"closed":true})")).name.text() == "room/1");
+  CHECK(command_of<close_command>(request(verb::patch, room, R"({"closed":true})")).name.text() ==
+        "room/1");
 }
 
 TEST_CASE("a conversation can be closed but not opened") {
-  for (const char* body : {"{}", R"({"closed":false})", R"({"closed":null})", R"({"closed":1})", R"({"closed":"true"})"})
+  for (const char* body : {"{}", R"({"closed":false})", R"({"closed":null})", R"({"closed":1})",
+                           R"({"closed":"true"})"})
     refused(request(verb::patch, room, body), 400, "closed");
   for (const char* body : {"", "true", "[]"})
     refused(request(verb::patch, room, body), 400, "body");
@@ -101,13 +103,15 @@ TEST_CASE("a page's bounds are refused by their names") {
 TEST_CASE("posted drafts are published, and an array is answered with one") {
   auto one = as<ask_backend>(request(verb::post, room + "/entries", R"({"payload":1})"));
   CHECK_FALSE(one.array);
-  auto many = as<ask_backend>(request(verb::post, room + "/entries", R"([{"payload":1},{"payload":2}])"));
+  auto many =
+      as<ask_backend>(request(verb::post, room + "/entries", R"([{"payload":1},{"payload":2}])"));
   CHECK(many.array);
   CHECK(std::get<publish_command>(many.what).drafts->drafts.size() == 2);
 }
 
 TEST_CASE("a body must be JSON, by its content and by its type if that is told") {
-  for (const char* type : {"application/json", "Application/JSON; charset=utf-8", "application/x-www-form-urlencoded"}) {
+  for (const char* type : {"application/json", "Application/JSON; charset=utf-8",
+                           "application/x-www-form-urlencoded"}) {
     auto x = request(verb::post, room + "/entries", R"({"payload":1})");
     x.set(field::content_type, type);
     as<ask_backend>(x);
@@ -134,14 +138,17 @@ TEST_CASE("an idempotency key is a producer whose fingerprint tells bodies apart
   auto a = command_of<publish_command>(keyed("k", R"({"payload":1})"));
   CHECK(a.drafts->producer == "=k");
   CHECK(a.drafts->producer_seq == 1);
-  CHECK(command_of<publish_command>(keyed("k", R"({"payload":1})")).drafts->fingerprint == a.drafts->fingerprint);
-  CHECK(command_of<publish_command>(keyed("k", R"({"payload":2})")).drafts->fingerprint != a.drafts->fingerprint);
+  CHECK(command_of<publish_command>(keyed("k", R"({"payload":1})")).drafts->fingerprint ==
+        a.drafts->fingerprint);
+  CHECK(command_of<publish_command>(keyed("k", R"({"payload":2})")).drafts->fingerprint !=
+        a.drafts->fingerprint);
   command_of<publish_command>(keyed(std::string(120, 'k'), R"({"payload":1})"));
   refused(keyed(std::string(121, 'k'), R"({"payload":1})"), 400, "Idempotency-Key");
   refused(keyed("k", R"({"payload":1,"producer":"p","producer_seq":1})"), 400, "Idempotency-Key");
 }
 
-TEST_CASE("events begin now, after the query's position, or after the one that the browser remembers") {
+TEST_CASE(
+    "events begin now, after the query's position, or after the one that the browser remembers") {
   auto x = request(verb::get, room + "/events");
   CHECK(as<follow_as_events>(x).from.from.what == model::after::form::now);
   x = request(verb::get, room + "/events?after=3");
@@ -157,14 +164,15 @@ TEST_CASE("events begin now, after the query's position, or after the one that t
 
 TEST_CASE("another method is refused with those that are taken") {
   CHECK(refused(request(verb::put, room), 405, "method").allow == "GET, HEAD, PATCH, DELETE");
-  CHECK(refused(request(verb::delete_, room + "/entries"), 405, "method").allow == "GET, HEAD, POST");
+  CHECK(refused(request(verb::delete_, room + "/entries"), 405, "method").allow ==
+        "GET, HEAD, POST");
   CHECK(refused(request(verb::post, room + "/events"), 405, "method").allow == "GET");
   CHECK(refused(request(verb::head, room + "/events"), 405, "method").allow == "GET");
 }
 
 TEST_CASE("a path without anything behind it is not found, and a bad one is refused") {
-  for (const char* path : {"/v1", "/v2/ws", "/v1/conversations", "/v1/conversations/a/b", "/v1/conversations/a/b/c",
-                           "/healthz/x", "/index.html", "/v1/wsx"})
+  for (const char* path : {"/v1", "/v2/ws", "/v1/conversations", "/v1/conversations/a/b",
+                           "/v1/conversations/a/b/c", "/healthz/x", "/index.html", "/v1/wsx"})
     refused(request(verb::get, path), 404, "path");
   for (const char* path : {"", "*", "http://x/", "/%", "/v1/conversations/%zz"})
     refused(request(verb::get, path), 400, "path");
@@ -179,7 +187,8 @@ TEST_CASE("pages of other sites write nowhere and open no WebSocket, unless they
   };
   auto post = request(verb::post, room + "/entries", R"({"payload":1})");
   auto ws = handshake("/v1/ws");
-  for (const char* origin : {"https://evil", "http://here", "http://here:80801", "null", "here:8080"}) {
+  for (const char* origin :
+       {"https://evil", "http://here", "http://here:80801", "null", "here:8080"}) {
     refused(from(post, origin), 403, "Origin");
     refused(from(request(verb::delete_, room), origin), 403, "Origin");
     refused(from(ws, origin), 403, "Origin");
@@ -196,7 +205,8 @@ TEST_CASE("pages of other sites write nowhere and open no WebSocket, unless they
 }
 
 TEST_CASE("a WebSocket handshake may name its client and subscribe at once") {
-  auto x = as<upgrade_to_websocket>(handshake("/v1/ws?client=phone&conversation=room&after=last:5")).options;
+  auto x = as<upgrade_to_websocket>(handshake("/v1/ws?client=phone&conversation=room&after=last:5"))
+               .options;
   CHECK(x.who.client == "phone");
   REQUIRE(x.subscribe);
   CHECK(x.subscribe->name.text() == "room");
@@ -209,8 +219,8 @@ TEST_CASE("a WebSocket handshake may name its client and subscribe at once") {
 
 TEST_CASE("a WebSocket handshake with a wrong part is refused by its name") {
   refused(request(verb::get, "/v1/ws"), 426, "upgrade");
-  for (const std::string& client : {std::string{}, std::string{"~a"}, std::string{"%ff"}, std::string{"a%c0%af"},
-                                    std::string(129, 'a')})
+  for (const std::string& client : {std::string{}, std::string{"~a"}, std::string{"%ff"},
+                                    std::string{"a%c0%af"}, std::string(129, 'a')})
     refused(handshake("/v1/ws?client=" + client), 400, "client");
   as<upgrade_to_websocket>(handshake("/v1/ws?client=" + std::string(128, 'a')));
   refused(handshake("/v1/ws?conversation="), 400, "conversation name");

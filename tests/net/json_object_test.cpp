@@ -28,7 +28,8 @@ void refused(const model::result<T>& x, std::string_view begin, std::string_view
 } // namespace
 
 TEST_CASE("members are slices of the original text") {
-  auto x = object(" { \"a\" : {\"b\": [1, \"}\\\"]\"]} ,\"n\":1e400, \"big\":12345678901234567890123 , \"s\":\"\\u00e4\"} ");
+  auto x = object(" { \"a\" : {\"b\": [1, \"}\\\"]\"]} ,\"n\":1e400, "
+                  "\"big\":12345678901234567890123 , \"s\":\"\\u00e4\"} ");
   CHECK(x.raw("a") == R"({"b": [1, "}\"]"]})");
   CHECK(x.raw("n") == "1e400");
   CHECK(x.raw("big") == "12345678901234567890123");
@@ -43,12 +44,37 @@ TEST_CASE("of a member that stands there twice the last one counts, also when it
 }
 
 TEST_CASE("what is not one JSON object in UTF-8 is refused by the name of the thing") {
-  for (std::string text :
-       {"", " ", "{", "}", "{}{}", "{},", "[]", "1", "\"a\"", "null", "{\"a\"}", "{\"a\":}", "{a:1}",
-        "{\"a\":1,}", "{\"a\":01}", "{\"a\":+1}", "{\"a\":.5}", "{\"a\":1.}", "{\"a\":NaN}",
-        "{'a':1}", "{\"a\":\"\n\"}", "{\"a\":\"\\x\"}", "{\"a\":\"\\ud800\"}", "{\"a\":\"\xff\"}",
-        "{\"a\":\"\xc0\xaf\"}", "{\"a\":\"\xed\xa0\x80\"}", "{\"\xff\":1}", "\xef\xbb\xbf{}",
-        "{/**/}", "{\"a\":tru}", "{\"a\":1}x"}) {
+  for (std::string text : {"",
+                           " ",
+                           "{",
+                           "}",
+                           "{}{}",
+                           "{},",
+                           "[]",
+                           "1",
+                           "\"a\"",
+                           "null",
+                           "{\"a\"}",
+                           "{\"a\":}",
+                           "{a:1}",
+                           "{\"a\":1,}",
+                           "{\"a\":01}",
+                           "{\"a\":+1}",
+                           "{\"a\":.5}",
+                           "{\"a\":1.}",
+                           "{\"a\":NaN}",
+                           "{'a':1}",
+                           "{\"a\":\"\n\"}",
+                           "{\"a\":\"\\x\"}",
+                           "{\"a\":\"\\ud800\"}",
+                           "{\"a\":\"\xff\"}",
+                           "{\"a\":\"\xc0\xaf\"}",
+                           "{\"a\":\"\xed\xa0\x80\"}",
+                           "{\"\xff\":1}",
+                           "\xef\xbb\xbf{}",
+                           "{/**/}",
+                           "{\"a\":tru}",
+                           "{\"a\":1}x"}) {
     CAPTURE(text);
     refused(json_object::parse(text, "frame"), "frame");
   }
@@ -95,7 +121,8 @@ TEST_CASE("a text is measured in decoded bytes") {
 TEST_CASE("a number is whole and within its bound") {
   CHECK(**object(R"({"n":0})").number("n", 0) == 0);
   CHECK(**object(R"({"n":9007199254740991})").number("n", 9007199254740991) == 9007199254740991);
-  for (const char* text : {"10", "-1", "-0", "1.0", "1e0", "18446744073709551616", "99999999999999999999999"}) {
+  for (const char* text :
+       {"10", "-1", "-0", "1.0", "1e0", "18446744073709551616", "99999999999999999999999"}) {
     CAPTURE(text);
     std::string json = std::string{"{\"n\":"} + text + '}';
     refused(object(json).number("n", 9), "n: must be a whole number from 0 to 9");
@@ -130,7 +157,8 @@ TEST_CASE("a string that was added parses back") {
 }
 
 TEST_CASE("damaged JSON is either refused or has readable members") {
-  const std::string good = R"({"op":"publish","a":[1,{"b":"\u00e4\\"}],"n":-1.5e3,"t":true,"z":null})";
+  const std::string good =
+      R"({"op":"publish","a":[1,{"b":"\u00e4\\"}],"n":-1.5e3,"t":true,"z":null})";
   for (std::uint64_t seed = 1; seed <= 3000; ++seed) {
     CAPTURE(seed);
     std::mt19937_64 random{seed};
@@ -143,7 +171,8 @@ TEST_CASE("damaged JSON is either refused or has readable members") {
         text.erase(at, 1);
     }
     auto x = json_object::parse(text, "frame");
-    CHECK(static_cast<bool>(x) == (nlohmann::json::accept(text) && nlohmann::json::parse(text).is_object()));
+    CHECK(static_cast<bool>(x) ==
+          (nlohmann::json::accept(text) && nlohmann::json::parse(text).is_object()));
     if (!x)
       continue;
     auto same = nlohmann::json::parse(text);
