@@ -3,7 +3,7 @@
 // Invariants:
 // (1) The ring is empty, or a dense run of entries that ends exactly at the state's tail.
 // (2) A state may be late, never lost; entries may be lost or repeated at any hop: entries that start right after the
-//     known tail extend the ring, any others are ignored, and then the ring is emptied.
+//     known tail extend the ring, repeated ones are ignored, and those behind a hole begin the ring anew.
 // (3) A state of another epoch replaces, never merges.
 // (4) Within an epoch, first and tail never go back.
 #pragma once

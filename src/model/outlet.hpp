@@ -134,7 +134,7 @@ public:
   /// Fills `to` with what should leave now, in order. Empty: nothing.
   void gather(gathering& to, page_source& pages);
 
-  /// Accounts for the first `n` bytes of `what`, gathered by the last call.
+  /// Accounts for the first `n` bytes of `what`, gathered by the last call. @pre nothing was posted since.
   /// @returns whether all of it has left.
   bool sent(gathering& what, std::size_t n);
 

@@ -47,6 +47,12 @@ void producers::learned(std::string_view id, std::uint32_t epoch,
                         std::uint64_t fingerprint) {
   auto& p = touch(id);
   p.unsure = false;
+  if (epoch < p.epoch && p.refused) {
+    // Its newer epoch has appended nothing yet, and still has to begin with what was refused.
+    p.last.reset();
+    p.receipts.clear();
+    return;
+  }
   p.epoch = epoch;
   p.last = last_number;
   p.fingerprint = fingerprint;
@@ -121,7 +127,9 @@ producers::producer& producers::touch(std::string_view id) {
 
 void producers::forget_some() {
   // Bounded work: those in flight are as many as drafts, which have a bound of their own.
-  for (auto i = order_.begin(); by_id_.size() > producers_max && i != order_.end();) {
+  // The last one was used just now, and stays.
+  for (auto i = order_.begin();
+       by_id_.size() > producers_max && i != order_.end() && std::next(i) != order_.end();) {
     auto found = by_id_.find(*i);
     if (!found->second.in_flight.empty()) {
       ++i;

@@ -7,7 +7,7 @@
 //     Internal producers (`~…`) may leave numbers out: theirs only tell a retry from a new draft.
 // (3) A higher epoch fences the lower ones and may start at any number.
 // (4) Memory is bounded: `producers_max` producers with `receipts_max` receipts each, in front of the stored table.
-//     Only producers with nothing in flight are forgotten.
+//     Only producers with nothing in flight are forgotten, and not the one in use.
 #pragma once
 
 #include "model/entry.hpp"
@@ -56,7 +56,7 @@ public:
   /// The oldest number in flight of this producer is durable. Of an older epoch: of no further use.
   void committed(std::string_view producer, std::uint32_t epoch, std::uint64_t number,
                  const receipt& got);
-  /// This number and all that were started behind it failed.
+  /// This number, and unless it is internal all that were started behind it, failed.
   void failed(std::string_view producer, std::uint32_t epoch, std::uint64_t number);
   /// What became of all that is in flight is unknown: `check` says `unknown` until `learned`.
   void lose_track();

@@ -178,10 +178,8 @@ http_route websocket_route(const http_request& x, const request_target& target,
                    "Origin: pages of this origin may not connect (net.origins)", 403);
   websocket_options options;
   if (auto client = target.parameter("client")) {
-    std::string quoted;
-    wire::add_string(quoted, *client);
     if (client->empty() || client->size() > client_bytes_max || client->front() == '~' ||
-        !wire::valid_json(quoted))
+        !wire::valid_utf8(*client))
       return refused(model::code::bad_request,
                      "client: must have 1 to 128 bytes of UTF-8 and not begin with '~'");
     options.who.client = *client;

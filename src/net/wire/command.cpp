@@ -54,6 +54,11 @@ model::result<std::optional<model::resume_request>> resume_of(const json_object&
   return std::optional{*result};
 }
 
+bool given(const json_object& x, std::string_view key) {
+  auto json = x.raw(key);
+  return json && *json != "null";
+}
+
 model::status producer_of(const json_object& x, model::batch& into) {
   auto producer = x.text("producer", model::producer_bytes_max);
   if (!producer)
@@ -200,7 +205,7 @@ model::result<model::batch> parse_drafts(std::string_view body, const client_ide
     if (i == 0) {
       if (auto done = producer_of(*x, result); !done)
         return done.why();
-    } else if (x->raw("producer") || x->raw("producer_seq")) {
+    } else if (given(*x, "producer") || given(*x, "producer_seq") || given(*x, "producer_epoch")) {
       return bad(model::code::bad_producer,
                  where + ": producer and producer_seq stand in the first draft of an array, which "
                          "is appended as a whole under one number");

@@ -1,4 +1,5 @@
-// Validation of JSON text, by Boost.JSON's parser without a document: it keeps no value, so a number of any size is valid.
+// Validation of JSON text, by Boost.JSON's parser without a document: it keeps no value, so a number may have any size, as
+// long as its exponent is below 2^31.
 #include "net/wire/json_object.hpp"
 
 #include <boost/json/basic_parser_impl.hpp>
@@ -52,6 +53,15 @@ bool valid_json(std::string_view text) {
   boost::system::error_code ec;
   auto n = parser.write_some(false, text.data(), text.size(), ec);
   return !ec && n == text.size();
+}
+
+bool valid_utf8(std::string_view text) {
+  // As a JSON string: what JSON would escape is ASCII, and says nothing about the rest.
+  std::string quoted{text};
+  for (auto& c : quoted)
+    if (static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\')
+      c = ' ';
+  return valid_json('"' + quoted + '"');
 }
 
 } // namespace confab::net::wire
