@@ -84,7 +84,8 @@ void connection_state::read_page(const net::page_command& x, const located& got)
   model::sighting seen{state, got->found};
   auto from = model::resolve(x.from, state, &seen);
   if (from.at >= state.tail)
-    return tell(net::page_event{{.state = state, .entries = {}}, from});
+    return tell(net::page_event{
+      std::make_shared<const model::page>(model::page{.state = state, .entries = {}}), from});
   self->request(reader(), caf::infinite, atom::page::value,
                 page_range{x.name, from.at.next(), {from.at.value + x.limit}})
     .then([this, x, from](const page_read& page) {

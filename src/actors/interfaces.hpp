@@ -69,7 +69,8 @@ struct page_range {
   model::conversation_name name;
   model::seq from, through;
 };
-using page_read = model::result<model::page>;
+/// Shared: a page is not copied on its way to the client.
+using page_read = model::result<std::shared_ptr<const model::page>>;
 using cursor_read = model::result<std::optional<model::position>>;
 
 /// LOG_READER: one reading session of the log, on a thread of its own; several form a pool.

@@ -11,7 +11,10 @@ log_reader_actor::behavior_type log_reader(log_reader_actor::pointer self,
       answers->arrived(x, session->page(*x.name, x.from, x.through));
     },
     [=](atom::page, const page_range& x) -> page_read {
-      return session->page(x.name, x.from, x.through);
+      auto got = session->page(x.name, x.from, x.through);
+      if (!got)
+        return got.why();
+      return std::make_shared<const model::page>(std::move(*got));
     },
     [=](atom::locate, const locate_request& x) -> located {
       return x.by == model::lookup::id ? session->locate_id(x.name, x.id)

@@ -110,7 +110,7 @@ struct acked_event {
   model::seq at;
 };
 struct page_event {
-  model::page held;
+  std::shared_ptr<const model::page> held;
   /// Where the page starts after, and whether the asker's position was of another log.
   model::start after;
 };

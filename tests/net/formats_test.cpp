@@ -194,8 +194,8 @@ TEST_CASE("marks are named events whose ids are positions to go on from") {
 }
 
 TEST_CASE("an HTTP page names what is missing before it") {
-  model::page held{.state = {.epoch = now, .first = {3}, .tail = {42}},
-                   .entries = {sample(), sample()}};
+  auto held = std::make_shared<const model::page>(
+      model::page{.state = {.epoch = now, .first = {3}, .tail = {42}}, .entries = {sample(), sample()}});
   auto x = json::parse(wire::page_body({held, {.at = {0}}}));
   CHECK(x["entries"].size() == 2);
   CHECK(x["reset"] == json::parse(R"({"reason":"trimmed","missing":[1,2]})"));

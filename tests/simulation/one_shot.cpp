@@ -29,14 +29,14 @@ void one_shot::take(net::event& x) {
 }
 
 void one_shot::check_page(const net::page_event& x) {
-  const auto& state = x.held.state;
+  const auto& state = x.held->state;
   const auto* log = truth_.find(name_, state.epoch.text);
-  if (x.held.entries.empty())
+  if (x.held->entries.empty())
     return;
   if (log == nullptr)
     return wrong("a page of no log");
   auto at = std::max(x.after.at.next(), state.first);
-  for (const auto& e : x.held.entries) {
+  for (const auto& e : x.held->entries) {
     const auto* held = log->at(at);
     if (e.at != at || held == nullptr || !(e == *held))
       return wrong("a page that is not the log's at " + std::to_string(at.value));

@@ -4,19 +4,19 @@
 namespace confab::net::wire {
 
 std::string page_body(const page_event& x) {
-  std::string out = R"({"epoch":")" + x.held.state.epoch.text + R"(","first":)" +
-                    std::to_string(x.held.state.first.value) + R"(,"last":)" +
-                    std::to_string(x.held.state.tail.value) + R"(,"after":)" +
+  std::string out = R"({"epoch":")" + x.held->state.epoch.text + R"(","first":)" +
+                    std::to_string(x.held->state.first.value) + R"(,"last":)" +
+                    std::to_string(x.held->state.tail.value) + R"(,"after":)" +
                     std::to_string(x.after.at.value);
   // A gap is never silent: what is not there any more stands here.
-  const auto& first = x.held.state.first;
+  const auto& first = x.held->state.first;
   if (x.after.reset)
     out += R"(,"reset":{"reason":")" + std::string{to_string(*x.after.reset)} + "\"}";
   else if (first > x.after.at.next())
     out += R"(,"reset":{"reason":"trimmed","missing":[)" +
            std::to_string(x.after.at.value + 1) + ',' + std::to_string(first.value - 1) + "]}";
   out += R"(,"entries":[)";
-  for (const auto& e : x.held.entries) {
+  for (const auto& e : x.held->entries) {
     out += out.back() == '[' ? "{" : ",{";
     add_entry_members(out, e);
     out += '}';
