@@ -17,17 +17,6 @@ namespace {
 
 constexpr std::size_t file_bytes_max = 1024 * 1024;
 
-std::vector<std::string_view> split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  for (;;) {
-    auto end = text.find(separator);
-    parts.push_back(text.substr(0, end));
-    if (end == std::string_view::npos)
-      return parts;
-    text.remove_prefix(end + 1);
-  }
-}
-
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view blank = " \t\r";
   auto begin = text.find_first_not_of(blank);
@@ -220,6 +209,17 @@ std::string demand(const option& which) {
       which.at(scratch));
 }
 
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  for (;;) {
+    auto end = text.find(separator);
+    parts.push_back(trimmed(text.substr(0, end)));
+    if (end == std::string_view::npos)
+      return parts;
+    text.remove_prefix(end + 1);
+  }
+}
+
 std::vector<setting> read_ini(std::string_view text, std::string_view file_name,
                               std::vector<std::string>& errors) {
   std::vector<setting> settings;
@@ -227,9 +227,8 @@ std::vector<setting> read_ini(std::string_view text, std::string_view file_name,
   std::string section;
   bool known_section = false;
   std::size_t number = 0;
-  for (auto raw : split(text, '\n')) {
+  for (auto line : split(text, '\n')) {
     ++number;
-    auto line = trimmed(raw);
     if (line.empty() || line.starts_with(';'))
       continue;
     auto place = std::string{file_name} + ':' + std::to_string(number) + ": ";

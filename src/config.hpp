@@ -108,6 +108,9 @@ struct setting {
   std::string where;
 };
 
+/// The parts between separators, blanks around each removed; an empty text has one empty part.
+[[nodiscard]] std::vector<std::string_view> split(std::string_view text, char separator);
+
 /// Reads INI text: `;` comments, `[section]`, `key = value`, double quotes around a value if
 /// wanted.
 /// @param errors gets a line per malformed line, unknown section and key that was set before.

@@ -14,7 +14,6 @@
 #include <ctime>
 #include <random>
 #include <sched.h>
-#include <sstream>
 #include <sys/resource.h>
 #include <thread>
 #include <unistd.h>
@@ -91,10 +90,9 @@ net::session_limits session_limits_of(const config::net_group& x) {
   result.idle_ms = static_cast<std::int64_t>(x.idle_ms);
   result.handshake_ms = static_cast<std::int64_t>(x.handshake_ms);
   result.sndbuf_bytes = static_cast<int>(x.sndbuf_bytes);
-  std::istringstream origins{x.origins};
-  for (std::string each; std::getline(origins, each, ',');)
-    if (auto begin = each.find_first_not_of(' '); begin != std::string::npos)
-      result.origins.push_back(each.substr(begin, each.find_last_not_of(' ') + 1 - begin));
+  for (auto each : split(x.origins, ','))
+    if (!each.empty())
+      result.origins.emplace_back(each);
   return result;
 }
 

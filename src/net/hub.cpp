@@ -30,8 +30,16 @@ hub::~hub() {
   assert(sessions_.empty());
 }
 
-bool hub::must_wake() noexcept {
-  return !std::exchange(scheduled_, true);
+template <class Add>
+void hub::deposit(Add add) {
+  bool wake;
+  {
+    std::lock_guard lock{inbox_mutex_};
+    add();
+    wake = !std::exchange(scheduled_, true);
+  }
+  if (wake)
+    wake_();
 }
 
 std::shared_ptr<hub_feed> hub::open_feed(const model::conversation_name& name,
@@ -43,9 +51,7 @@ std::shared_ptr<hub_feed> hub::open_feed(const model::conversation_name& name,
 
 void hub::announce(const std::shared_ptr<hub_feed>& to, const model::log_state& state,
                    std::span<const model::run_ptr> newest) {
-  bool wake;
-  {
-    std::lock_guard lock{inbox_mutex_};
+  deposit([&] {
     to->posted_ = state;
     for (const auto& x : newest) {
       to->posted_runs_.push_back(x);
@@ -59,44 +65,22 @@ void hub::announce(const std::shared_ptr<hub_feed>& to, const model::log_state& 
     }
     if (!std::exchange(to->queued_, true))
       inbox_feeds_.push_back(to);
-    wake = must_wake();
-  }
-  if (wake)
-    wake_();
+  });
 }
 
 void hub::post(std::uint64_t session, event x) {
-  bool wake;
-  {
-    std::lock_guard lock{inbox_mutex_};
-    inbox_events_.emplace_back(session, std::move(x));
-    wake = must_wake();
-  }
-  if (wake)
-    wake_();
+  deposit([&] { inbox_events_.emplace_back(session, std::move(x)); });
 }
 
 void hub::post(std::uint64_t session, std::vector<event> xs) {
-  bool wake;
-  {
-    std::lock_guard lock{inbox_mutex_};
+  deposit([&] {
     for (auto& x : xs)
       inbox_events_.emplace_back(session, std::move(x));
-    wake = must_wake();
-  }
-  if (wake)
-    wake_();
+  });
 }
 
 void hub::page_arrived(page_arrival x) {
-  bool wake;
-  {
-    std::lock_guard lock{inbox_mutex_};
-    inbox_pages_.push_back(std::move(x));
-    wake = must_wake();
-  }
-  if (wake)
-    wake_();
+  deposit([&] { inbox_pages_.push_back(std::move(x)); });
 }
 
 void hub::pass() {
@@ -287,13 +271,7 @@ void hub::forget(member& x) {
 }
 
 void hub::wake_up() {
-  bool wake;
-  {
-    std::lock_guard lock{inbox_mutex_};
-    wake = must_wake();
-  }
-  if (wake)
-    wake_();
+  deposit([] {});
 }
 
 std::uint64_t hub::add(std::shared_ptr<session> x) {

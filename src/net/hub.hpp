@@ -107,8 +107,9 @@ public:
   model::run_ptr page_for(model::follower& who, model::seq at) override;
 
 private:
-  /// @pre inbox_mutex_ is held. @returns whether this post is the one that must wake.
-  bool must_wake() noexcept;
+  /// `add` puts something into the inbox; the first since the last pass wakes the thread. Any thread.
+  template <class Add>
+  void deposit(Add add);
   void wake_up();
   void take_announcements(std::vector<std::shared_ptr<hub_feed>>& feeds);
   void take_page(page_arrival& x);

@@ -84,10 +84,7 @@ model::result<log_reader::located> sqlite_reader::locate(const model::conversati
   result.head = log->head();
   if (at < log->first || at > log->tail)
     return result;
-  auto found = rows_.entry(name.text(), *log, at);
-  if (!found)
-    throw damaged_entry(name.text(), at, "is missing");
-  result.found = model::position{{log->epoch}, at, found->id};
+  result.found = position_at(name.text(), *log, at);
   return result;
 } catch (const failure& why) {
   return why.as_read_error();
@@ -102,19 +99,21 @@ model::result<log_reader::located> sqlite_reader::locate_id(const model::convers
     return result;
   result.head = log->head();
   auto at = place_of(name.text(), *log, id);
-  if (!at)
-    return result;
-  if (at->next() == log->first) {
+  if (at && at->next() == log->first)
     result.found = model::position{{log->epoch}, *at, log->base_id};
-    return result;
-  }
-  auto found = rows_.entry(name.text(), *log, *at);
-  if (!found)
-    throw damaged_entry(name.text(), *at, "is missing");
-  result.found = model::position{{log->epoch}, *at, found->id};
+  else if (at)
+    result.found = position_at(name.text(), *log, *at);
   return result;
 } catch (const failure& why) {
   return why.as_read_error();
+}
+
+model::position sqlite_reader::position_at(const std::string& name, const conversation_head& log,
+                                           model::seq at) {
+  auto found = rows_.entry(name, log, at);
+  if (!found)
+    throw damaged_entry(name, at, "is missing");
+  return {{log.epoch}, at, found->id};
 }
 
 std::optional<model::seq>

@@ -22,6 +22,8 @@ public:
                                                        std::int64_t now_ms) override;
 
 private:
+  /// Of an entry that the log holds. Throws `failure` when it is missing.
+  model::position position_at(const std::string& name, const conversation_head& log, model::seq at);
   /// The place of an id: its `source_id`, else by binary search, for ids rise with seq.
   std::optional<model::seq> place_of(const std::string& name, const conversation_head& log,
                                      model::entry_id id);

@@ -134,6 +134,8 @@ TEST_CASE("answers repeat the ref as it was given, and leave none out that was n
                              "first":3,"last":57,"after":41,"unread":16})"));
   CHECK(said([](auto& out) { wire::add_pong(out, ""); }) == json::parse(R"({"op":"pong"})"));
   CHECK(said([](auto& out) { wire::add_pong(out, "null"); })["ref"].is_null());
+  CHECK(said([](auto& out) { wire::add_goodbye(out, "draining", 1830); }) ==
+        json::parse(R"({"op":"goodbye","reason":"draining","reconnect_ms":1830})"));
   x = said([](auto& out) {
     wire::add_published(
         out, {.ref = "2", .name = room, .got = {.first = {58}, .id = {9, 1}, .duplicate = true}});
@@ -203,6 +205,19 @@ TEST_CASE("an HTTP page names what is missing before it") {
   CHECK(json::parse(wire::page_body(
             {held, {.at = {0}, .reset = model::reset_reason::epoch}}))["reset"]["reason"] ==
         "epoch");
+}
+
+TEST_CASE("a status says whose fault it was, and only temporary errors ask to come back") {
+  for (int i = 0; i <= static_cast<int>(model::code::moved); ++i) {
+    auto code = static_cast<model::code>(i);
+    CAPTURE(to_string(code));
+    auto status = wire::status_of(code);
+    CHECK((status == 503) == (temporary(code) || code == model::code::moved));
+    CHECK((status >= 500) ==
+          (temporary(code) || code == model::code::moved || code == model::code::log_damaged));
+    CHECK(status >= 400);
+    CHECK(status < 600);
+  }
 }
 
 TEST_CASE("other HTTP bodies parse back") {

@@ -607,7 +607,7 @@ class Client:
         self.socket = None
         self.stopping = False
         self.changed = asyncio.Event()
-        self.retry_at = 0
+        self.retry_due = False
 
     def start(self):
         self.task = asyncio.ensure_future(self.live())
@@ -674,7 +674,7 @@ class Client:
     async def pump(self):
         """Sends what is due, in order."""
         made = self.socket
-        if self.retry_at or made is None:
+        if self.retry_due or made is None:
             return
         with contextlib.suppress(self.websockets.ConnectionClosed):
             for draft in self.drafts[:self.window]:
@@ -712,7 +712,7 @@ class Client:
                     x.state = "off"
                 for x in self.drafts:
                     x[3] = False
-                self.retry_at = 0
+                self.retry_due = False
                 self.note()
 
     async def session(self):
@@ -757,22 +757,29 @@ class Client:
         expect(self.drafts[i][3], "a receipt before the publish", x)
         draft = self.drafts.pop(i)
         self.receipts[draft[0], draft[1]] = (x, draft[2])
-        await self.pump()
+        await self.go_on()
 
     async def failed(self, x):
         """A retriable error, or a gap behind one: all that is unanswered goes again, in order, when all is answered."""
         i = self.find(x["ref"])
         self.errors.append(x)
-        behind_a_failure = x["code"] == "producer_gap" and self.retry_at
+        behind_a_failure = x["code"] == "producer_gap" and self.retry_due
         expect(x["retry"] or behind_a_failure, f"{self.name}: a final error", x)
         self.drafts[i][3] = False
-        self.retry_at = time.monotonic() + 0.1
-        if not any(y[3] for y in self.drafts):
-            socket_then = self.socket
+        self.retry_due = True
+        await self.go_on()
+
+    async def go_on(self):
+        """Behind an answer, of whichever kind: sends what is due; after a failure only when nothing is on its way."""
+        if self.retry_due:
+            if any(y[3] for y in self.drafts):
+                return
+            made = self.socket
             await asyncio.sleep(0.1)
-            if self.socket is socket_then:
-                self.retry_at = 0
-                await self.pump()
+            if self.socket is not made:
+                return
+            self.retry_due = False
+        await self.pump()
 
 
 @contextlib.contextmanager
