@@ -25,11 +25,11 @@ struct purpose {
   enum class role : std::uint8_t { reader, publisher };
   role as = role::reader;
   /// Readers: the conversation to follow.
-  std::string conversation;
+  std::string conversation{};
   /// Readers: everything after it; without: only what comes from now on.
-  std::optional<place> after;
+  std::optional<place> after{};
   /// Stable over reconnects; the publisher's id where the server knows such a thing.
-  std::string client;
+  std::string client{};
 };
 
 /// What a dialect finds in the bytes it takes. Called in the order of the bytes.
