@@ -138,10 +138,10 @@ def fill(path):
 
 
 def a_full_disk_fails_appends_and_heals_without_a_restart():
-    with small_disk(12 << 10) as disk:
+    with small_disk(24 << 10) as disk:
         ballast = os.path.join(disk, "ballast")
         with open(ballast, "wb") as file:
-            file.write(b"b" * (4 << 20))
+            file.write(b"b" * (16 << 20))
         with Server(os.path.join(disk, "data"), DEADLINE) as server:
             publisher = Publisher(server, "c")
             equal(publisher.publish(), None)
