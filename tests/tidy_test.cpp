@@ -24,10 +24,11 @@ const std::map<std::string, std::vector<std::string>, std::less<>> allowed_by_fo
     {"store", {"model/", "store/", "sqlite3.h", "POSIX"}},
     {"net", {"model/", "net/", "boost/", "nlohmann/", "spdlog/", "POSIX"}},
     {"actors", {"model/", "store/", "net/", "actors/", "caf/", "spdlog/"}},
+    {"bench", {"model/", "net/", "actors/", "bench/", "CLI/", "spdlog/", "POSIX"}},
     // src itself: the sub-commands and the options. CAF, Boost and SQLite each live in one folder.
     {"",
-     {"model/", "store/", "net/", "actors/", "config.hpp", "serve.hpp", "check.hpp", "CLI/",
-      "spdlog/", "POSIX"}},
+     {"model/", "store/", "net/", "actors/", "bench/", "config.hpp", "serve.hpp", "check.hpp",
+      "CLI/", "spdlog/", "POSIX"}},
 };
 
 const std::vector<std::string> posix_prefixes{
@@ -185,6 +186,9 @@ TEST_CASE("an include against the direction is found, in every folder") {
   CHECK(refused("src/actors/a.cpp", "<boost/asio.hpp>"));
   CHECK(refused("src/actors/a.cpp", "<nlohmann/json.hpp>"));
   CHECK(refused("src/actors/a.cpp", "\"config.hpp\""));
+  CHECK(refused("src/actors/a.cpp", "\"bench/report.hpp\""));
+  CHECK(refused("src/bench/a.cpp", "<boost/asio.hpp>"));
+  CHECK(refused("src/bench/a.cpp", "\"store/log_store.hpp\""));
   CHECK(refused("src/main.cpp", "<caf/all.hpp>"));
   CHECK(refused("src/serve.cpp", "<sqlite3.h>"));
   CHECK(refused("src/unknown/a.cpp", "\"model/entry.hpp\""));
@@ -201,6 +205,7 @@ TEST_CASE("an include along the direction is no defect") {
   CHECK(taken("src/net/wire/a.cpp", "<nlohmann/json.hpp>"));
   CHECK(taken("src/net/a.cpp", "<boost/beast/core.hpp>"));
   CHECK(taken("src/actors/a.cpp", "<caf/typed_actor.hpp>"));
+  CHECK(taken("src/bench/a.cpp", "\"actors/directory.hpp\""));
   CHECK(taken("src/serve.cpp", "\"actors/directory.hpp\""));
   CHECK(taken("src/main.cpp", "<CLI/CLI.hpp>"));
   CHECK(taken("tests/net/a.cpp", "<anything/at_all.h>"));
