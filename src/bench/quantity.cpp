@@ -68,7 +68,7 @@ std::string readable(double value) {
 std::string readable(double value, std::string_view unit) {
   auto family = family_of(unit);
   if (!std::isfinite(value) || family.empty() || value == 0)
-    return readable(value) + (unit.empty() ? "" : ' ' + std::string{unit});
+    return readable(value) + (unit.empty() || unit == "/s" ? "" : " ") + std::string{unit};
   auto given =
       std::find_if(family.begin(), family.end(), [&](const scale& x) { return x.unit == unit; });
   const auto base = value * given->factor;
@@ -78,8 +78,6 @@ std::string readable(double value, std::string_view unit) {
     if (std::abs(base) >= x.factor * 0.9995)
       fitting = &x;
   auto text = readable(base / fitting->factor);
-  if (fitting->unit.ends_with("/s") && fitting->unit.size() > 2)
-    return text + ' ' + std::string{fitting->unit};
   return text + (fitting->unit == "/s" ? "" : " ") + std::string{fitting->unit};
 }
 

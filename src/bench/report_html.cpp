@@ -24,7 +24,7 @@ p{margin:.3rem 0}.soft{color:var(--soft)}code{overflow-wrap:anywhere}
 .kept p:first-child{color:var(--good)}.broken p:first-child{color:var(--bad)}
 .not-completed p:first-child{color:var(--unsure)}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%}
-th,td{text-align:left;padding:.3rem .7rem .3rem 0;border-bottom:1px solid var(--faint);vertical-align:top}
+th,td{text-align:left;padding:.3rem 1.1rem .3rem 0;border-bottom:1px solid var(--faint);vertical-align:top}
 thead th{color:var(--soft);font-weight:500}tbody th{font-weight:500}
 .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 figure{margin:1rem 0 0}figcaption{color:var(--soft)}svg{width:100%;height:auto;display:block}
@@ -58,7 +58,7 @@ chart latency_chart(const std::vector<latency>& all) {
   }
   low = std::min(low, high);
   // Beyond the rarest of the values there is nothing to see.
-  const auto decades = std::clamp(std::ceil(std::log10(values)), 1.0, 6.0);
+  const auto decades = std::clamp(std::log10(values), 1.0, 6.0);
   x.x_ticks.push_back({0, "0 %"});
   x.x_ticks.push_back({rarity(50, decades), "50 %"});
   for (int nines = 1; nines <= static_cast<int>(decades); ++nines) {

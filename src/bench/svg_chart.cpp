@@ -13,7 +13,7 @@ namespace {
 
 // In the units of the viewBox; the page scales it to its width.
 constexpr double width = 860, height = 340;
-constexpr double left = 78, right = 22, top = 16, bottom = 52;
+constexpr double left = 78, right = 34, top = 16, bottom = 52;
 constexpr std::size_t looks = 6;
 constexpr std::array<std::string_view, looks> dashes{"", "7 3", "2 3", "11 3 2 3", "4 2", "1 2"};
 

@@ -21,6 +21,7 @@ TEST_CASE("a quantity has three digits, in the unit that needs no zeros") {
   CHECK(readable(0.04, "%") == "0.0400 %");
   CHECK(readable(1234567, "entries") == "1,234,567 entries");
   CHECK(readable(0, "µs") == "0 µs");
+  CHECK(readable(0, "/s") == "0/s");
   CHECK(readable(-1500, "ns") == "-1.50 µs");
 }
 
