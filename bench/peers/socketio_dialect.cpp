@@ -16,7 +16,7 @@ using net::load::purpose;
 bool is_plain(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char x) {
     return (x >= '0' && x <= '9') || (x >= 'a' && x <= 'z') || (x >= 'A' && x <= 'Z') || x == '-' ||
-           x == '_';
+           x == '_' || x == '.';
   });
 }
 
@@ -107,8 +107,8 @@ private:
       follow(to);
       return {};
     }
-    if (wanted_)
-      to.missing(0, 0, "the session was not recovered");
+    if (what_.after)
+      to.missing(0, 0, wanted_ ? "the session was not recovered" : "the server keeps no log");
     offset_.clear();
     client::add(out, R"(42["follow",")" + what_.conversation + R"("])");
     return {};

@@ -29,9 +29,9 @@ TEST_CASE("Socket.IO: a reader follows a room and its place names its session") 
     bed.hear(connected);
     CHECK(payloads_of(bed.sent()) == R"(42["follow","a/b"])");
     bed.hear(frame_of(R"(42["following","o1"])") + frame_of("2") +
-             frame_of(R"(42["entry","a/b","x\",\"y","o2"])"));
-    CHECK(bed.told() ==
-          lines{"opened", "following p1/s1/o1", "live", R"(entry a/b 0 "x\",\"y")", "at p1/s1/o2"});
+             frame_of(R"(42["entry","a/b","x\",\"y","o2.1"])"));
+    CHECK(bed.told() == lines{"opened", "following p1/s1/o1", "live", R"(entry a/b 0 "x\",\"y")",
+                              "at p1/s1/o2.1"});
     CHECK(payloads_of(bed.sent()) == "3");
   }
 }
