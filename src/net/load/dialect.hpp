@@ -38,8 +38,8 @@ public:
   virtual ~dialect_events() = default;
   /// The handshake is over: a publisher may publish.
   virtual void opened() = 0;
-  /// The subscription stands: every later publish will arrive. @param at where the replay starts,
-  /// if the server says it.
+  /// The subscription stands: every later publish will arrive. @param at where the replay starts;
+  /// without a token: the server does not say it.
   virtual void following(const place& at) = 0;
   /// The replay is over, if the server says it; else called right behind `following`.
   virtual void live() = 0;
