@@ -1,5 +1,7 @@
+#include "bench/run_bench.hpp"
 #include "check.hpp"
 #include "config.hpp"
+#include "net/load/confab_dialect.hpp"
 #include "serve.hpp"
 
 #include <CLI/CLI.hpp>
@@ -69,11 +71,22 @@ int run_serve(const CLI::App& command, const serve_arguments& arguments) {
   return loaded.errors.empty() ? serve(loaded.values) : usage_error;
 }
 
+/// Everything after `confab bench`; its options are its own.
+int run_confab_bench(int argc, char** argv) {
+  std::string name = "confab bench";
+  std::vector<char*> arguments{name.data()};
+  arguments.insert(arguments.end(), argv + 2, argv + argc);
+  const net::load::server_kind* kinds[] = {&net::load::confab_server()};
+  return bench::run_bench(static_cast<int>(arguments.size()), arguments.data(), kinds);
+}
+
 } // namespace
 
 // Without memory for the options there is nothing to run.
 // NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view{argv[1]} == "bench")
+    return run_confab_bench(argc, argv);
   CLI::App app{
       "Confab, a conversation server: ordered, durable conversations over WebSocket and HTTP.",
       "confab"};
@@ -89,6 +102,8 @@ int main(int argc, char** argv) {
   auto* check_command =
       app.add_subcommand("check", "Prove that a log is whole; no server may have it open");
   check_command->add_option("DIR", directory, "Directory of the log (store.directory)")->required();
+  // Only for the list of commands: it is taken above.
+  app.add_subcommand("bench", "Load a server, measure it, and check its promises while it does");
 
   try {
     app.parse(argc, argv);
