@@ -16,6 +16,8 @@ using net::load::load_reader;
 
 std::string text_of(const model::offence& x) {
   std::string text{to_string(x.kind)};
+  if (x.publisher == 0) // publishers are counted from 1
+    return text + ": a payload that nobody published";
   text += ": number " + std::to_string(x.number) + " of publisher " + std::to_string(x.publisher);
   if (x.expected != 0)
     text += ", expected " + std::to_string(x.expected);
