@@ -4,8 +4,8 @@ namespace confab::peers {
 
 std::vector<kind_ptr> all_kinds() {
   std::vector<kind_ptr> all;
-  for (auto kinds :
-       {nchan_kinds(), nats_kinds(), mosquitto_kinds(), redis_kinds(), socketio_kinds()})
+  for (auto kinds : {limit_kinds(), nchan_kinds(), nats_kinds(), mosquitto_kinds(), redis_kinds(),
+                     socketio_kinds()})
     all.insert(all.end(), kinds.begin(), kinds.end());
   return all;
 }

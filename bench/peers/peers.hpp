@@ -20,8 +20,10 @@ using kind_ptr = std::shared_ptr<const net::load::server_kind>;
 [[nodiscard]] std::vector<kind_ptr> redis_kinds();
 /// `socketio`, with connection state recovery.
 [[nodiscard]] std::vector<kind_ptr> socketio_kinds();
+/// `limit`: the bare server (bench/limit_server.hpp).
+[[nodiscard]] std::vector<kind_ptr> limit_kinds();
 
-/// Servers and what stands beside each name is in bench/side_by_side and bench/peers/README.md.
+/// All of them; bench/peers/servers.py starts and sets up a server for each.
 [[nodiscard]] std::vector<kind_ptr> all_kinds();
 
 /// A kind that is nothing but its traits and one class of dialect.
