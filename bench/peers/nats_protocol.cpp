@@ -87,13 +87,14 @@ unsigned status_of(std::string_view headers) {
   return static_cast<unsigned>(number(headers.substr(version.size(), 3)).value_or(0));
 }
 
-void add_subject(std::string& out, std::string_view root, std::string_view conversation) {
+void add_subject(std::string& out, std::string_view root, std::string_view name) {
+  constexpr std::string_view hex = "0123456789ABCDEF";
   out.append(root);
-  for (auto x : conversation)
-    if (x == '.')
-      out.append("%2E");
+  for (unsigned char x : name)
+    if (x <= ' ' || x >= 0x7f || x == '.' || x == '*' || x == '>' || x == '%')
+      out.append({'%', hex[x >> 4], hex[x & 15]});
     else
-      out.push_back(x);
+      out.push_back(static_cast<char>(x));
 }
 
 } // namespace confab::peers

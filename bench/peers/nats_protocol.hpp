@@ -26,8 +26,8 @@ struct nats_message {
 /// The status in headers that are nothing else, such as `503`; 0: a usual message.
 [[nodiscard]] unsigned status_of(std::string_view headers);
 
-/// A conversation's name as one subject token below `root`: subjects are cut at dots, which a name
-/// may have anywhere.
-void add_subject(std::string& out, std::string_view root, std::string_view conversation);
+/// A name as one subject token behind `root`: what a subject is cut at, or gives a meaning to, is
+/// written as `%` and two digits.
+void add_subject(std::string& out, std::string_view root, std::string_view name);
 
 } // namespace confab::peers

@@ -112,7 +112,9 @@ def start_limit(server, build, line):
 def start_redis(server, durable):
     port = free_port()
     server.run("redis", ["redis-server", "--port", port, "--bind", "127.0.0.1", "--dir", server.directory,
-                         "--save", "", "--tcp-backlog", 4096, "--maxclients", 15000,
+                         "--save", "",
+                         # The load comes from many addresses of the loopback network.
+                         "--protected-mode", "no", "--tcp-backlog", 4096, "--maxclients", 15000,
                          # A receipt after the fsync; without a log: nothing is written at all.
                          "--appendonly", "yes" if durable else "no", "--appendfsync", "always",
                          # A rewrite of the file would fall into one run and not into the other.

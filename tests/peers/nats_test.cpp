@@ -47,7 +47,7 @@ std::string delivered(int sid, int stream_seq, int consumer_seq, int pending,
              text);
 }
 
-const purpose reader{.as = purpose::role::reader, .conversation = "a/b.c", .client = "r.1"};
+const purpose reader{.as = purpose::role::reader, .conversation = "a/b.c", .client = "r 1"};
 
 } // namespace
 
@@ -81,7 +81,7 @@ TEST_CASE("NATS: a JetStream reader resumes behind its stream seq and is live be
     bed.hear(accepted() + framed(greeting + "PONG\r\n", seed));
     CHECK(payloads_of(bed.sent()).find(R"("opt_start_seq":42)") != std::string::npos);
     CHECK(bed.told() == lines{"opened"});
-    bed.hear(framed(msg("_INBOX.cr%2E1.consumer", "1", R"({"name":"X","num_pending":2})"), seed));
+    bed.hear(framed(msg("_INBOX.cr%201.consumer", "1", R"({"name":"X","num_pending":2})"), seed));
     CHECK(bed.told() == lines{"following 41"});
     bed.hear(framed(delivered(2, 44, 1, 1, "1") + delivered(2, 47, 2, 0, "2"), seed));
     CHECK(bed.told() == lines{"entry a/b.c 0 1", "at 44", "entry a/b.c 0 2", "at 47", "live"});
@@ -94,8 +94,8 @@ TEST_CASE("NATS: an ordered consumer that skips is made anew behind the last ent
   bed.sent();
   bed.hear(accepted() + framed(greeting + "PONG\r\n", 1));
   auto sent = payloads_of(bed.sent());
-  CHECK(sent.find("SUB _INBOX.cr%2E1.* 1\r\nPING\r\nSUB _INBOX.cr%2E1.entries.1 2\r\n"
-                  "PUB $JS.API.CONSUMER.CREATE.load _INBOX.cr%2E1.consumer ") != sent.npos);
+  CHECK(sent.find("SUB _INBOX.cr%201.* 1\r\nPING\r\nSUB _INBOX.cr%201.entries.1 2\r\n"
+                  "PUB $JS.API.CONSUMER.CREATE.load _INBOX.cr%201.consumer ") != sent.npos);
   CHECK(sent.find(R"("deliver_policy":"new")") != sent.npos);
   bed.hear(
       framed(msg("i", "1", R"({"name":"X","num_pending":0,"delivered":{"stream_seq":7}})"), 1));
@@ -103,7 +103,7 @@ TEST_CASE("NATS: an ordered consumer that skips is made anew behind the last ent
   bed.hear(framed(delivered(2, 9, 1, 0, "1") + delivered(2, 12, 3, 0, "3"), 1));
   CHECK(bed.told() == lines{"entry a/b.c 0 1", "at 9"});
   sent = payloads_of(bed.sent());
-  CHECK(sent.starts_with("UNSUB 2\r\nSUB _INBOX.cr%2E1.entries.2 3\r\n"));
+  CHECK(sent.starts_with("UNSUB 2\r\nSUB _INBOX.cr%201.entries.2 3\r\n"));
   CHECK(sent.find(R"("deliver_policy":"by_start_sequence")") != sent.npos);
   CHECK(sent.find(R"("opt_start_seq":10)") != sent.npos);
   bed.hear(framed(delivered(2, 13, 4, 0, "late") + delivered(3, 10, 1, 0, "2"), 1));
