@@ -1,6 +1,6 @@
 #include "bench/quantity.hpp"
 
-#include "net/wire/json_object.hpp"
+#include "net/wire/utf8.hpp"
 
 #include <algorithm>
 #include <array>

@@ -20,6 +20,23 @@ void gathering::add(item x, std::string_view bytes) {
   bytes_ += bytes.size();
 }
 
+void outlet::control(std::string_view frame, bool closes) {
+  assert(frame.size() <= 127); // a header of 2 bytes, and what RFC 6455 §5.5 allows
+  if (closes_)
+    return;
+  if (control_sent_ > 0) {
+    // Its rest is the frame in progress, so nothing of `own_` has left.
+    assert(own_sent_ == 0);
+    own_.insert(0, control_, control_sent_);
+    control_sent_ = 0;
+  } else if (closes) {
+    own_.append(control_);
+  }
+  control_.assign(frame);
+  closes_ = closes;
+  closing_ = closing_ || closes;
+}
+
 void outlet::make_ready(follower& x) {
   if (x.ready)
     return;
@@ -38,13 +55,13 @@ void outlet::gather(gathering& to, page_source& pages) {
   to.clear();
   auto add_control = [&] {
     if (!control_.empty())
-      to.add({.what = kind::control}, control_);
+      to.add({.what = kind::control}, std::string_view{control_}.substr(control_sent_));
   };
-  if (control_started_)
+  if (control_sent_ > 0)
     add_control();
   if (own_.size() > own_sent_)
     to.add({.what = kind::own}, std::string_view{own_}.substr(own_sent_));
-  if (!control_started_)
+  if (control_sent_ == 0)
     add_control();
   if (closing_)
     return;
@@ -145,8 +162,8 @@ bool outlet::sent(gathering& what, std::size_t n) {
         own_sent_ = 0;
         break;
       case kind::control:
-        control_ = {};
-        control_started_ = false;
+        std::string{}.swap(control_);
+        control_sent_ = 0;
         break;
       case kind::entries:
       case kind::mark:
@@ -162,8 +179,7 @@ bool outlet::sent(gathering& what, std::size_t n) {
       own_sent_ += n;
       break;
     case kind::control:
-      control_.remove_prefix(n);
-      control_started_ = true;
+      control_sent_ = static_cast<std::uint8_t>(control_sent_ + n);
       break;
     case kind::mark:
       x.who->sub = std::move(*x.then);

@@ -1,6 +1,6 @@
 // What one socket sends next: the only writer of its bytes (DESIGN §6). Bytes in, bytes out; no socket here.
 //
-//   rest of the frame in progress, frames for this socket alone | the WebSocket layer's control frame |
+//   rest of the frame in progress, frames for this socket alone | a control frame |
 //   entries of the subscriptions that are ready, with their marks (live, reset, closed) in their places
 //
 // Invariants:
@@ -103,13 +103,10 @@ public:
       own_.append(frame);
   }
 
-  /// The WebSocket layer's control frame; the caller keeps it until `control_sent()`. A close frame is the last
-  /// thing that the peer gets. @pre control_sent()
-  void control(std::string_view frame, bool closes) {
-    control_ = frame;
-    closes_ = closes_ || closes;
-    closing_ = closing_ || closes;
-  }
+  /// Queues a control frame, before entries. A pong that has not begun to leave gives way to a newer one: only the
+  /// newest ping needs an answer (RFC 6455 §5.5.3), so pings cost nothing however many come. A close frame is the last
+  /// thing that the peer gets; nothing is queued behind it.
+  void control(std::string_view frame, bool closes);
   [[nodiscard]] bool control_sent() const noexcept { return control_.empty(); }
 
   /// No entry leaves from here on; what is queued for this socket alone still does.
@@ -145,8 +142,9 @@ private:
   /// Complete frames, of which the first `own_sent_` bytes have left.
   std::string own_;
   std::size_t own_sent_ = 0;
-  std::string_view control_;
-  bool control_started_ = false;
+  /// A control frame, of which the first `control_sent_` bytes have left.
+  std::string control_;
+  std::uint8_t control_sent_ = 0;
   bool closing_ = false;
   bool closes_ = false;
   std::vector<follower*> ready_;

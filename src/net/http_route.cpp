@@ -2,6 +2,8 @@
 
 #include "net/request_target.hpp"
 #include "net/wire/command.hpp"
+#include "net/wire/handshake.hpp"
+#include "net/wire/utf8.hpp"
 
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
@@ -173,6 +175,12 @@ http_route websocket_route(const http_request& x, const request_target& target,
                            const session_limits& limits) {
   if (!beast::websocket::is_upgrade(x))
     return refused(model::code::bad_request, "upgrade: this path takes WebSocket handshakes", 426);
+  if (view(x[http::field::sec_websocket_version]) != "13")
+    return refused(model::code::bad_request, "Sec-WebSocket-Version: must be 13", 426);
+  if (!wire::valid_handshake_key(view(x[http::field::sec_websocket_key])))
+    return refused(model::code::bad_request, "Sec-WebSocket-Key: must be 16 bytes in base64", 400);
+  if (x.count(http::field::host) == 0)
+    return refused(model::code::bad_request, "Host: is missing", 400);
   if (foreign_origin(x, limits))
     return refused(model::code::bad_request,
                    "Origin: pages of this origin may not connect (net.origins)", 403);

@@ -164,6 +164,11 @@ void http_session::answer(unsigned status, std::string_view type, std::string bo
   x.set("X-Content-Type-Options", "nosniff");
   if (!type.empty())
     x.set(http::field::content_type, beast::string_view{type.data(), type.size()});
+  if (status == 426) { // RFC 9110 §15.5.22, RFC 6455 §4.4
+    x.set(http::field::upgrade, "websocket");
+    x.set(http::field::connection, "upgrade");
+    x.set(http::field::sec_websocket_version, "13");
+  }
   if (!allow.empty())
     x.set(http::field::allow, beast::string_view{allow.data(), allow.size()});
   x.keep_alive(whole_ && request_.keep_alive() && !draining_);

@@ -10,6 +10,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <atomic>
+#include <span>
 #include <string>
 #include <thread>
 
@@ -60,6 +61,8 @@ public:
   [[nodiscard]] net::hub& hub() noexcept { return hub_; }
   [[nodiscard]] asio::io_context& context() noexcept { return context_; }
   [[nodiscard]] server_context& shared() noexcept { return shared_; }
+  /// Where any of its sockets' bytes are read to: nothing stays there between two reads.
+  [[nodiscard]] std::span<char> scratch() noexcept { return scratch_; }
   /// Milliseconds of the monotonic clock, as of the last tick or now.
   [[nodiscard]] static std::int64_t now_ms();
 
@@ -74,6 +77,8 @@ private:
                              asio::wait_traits<std::chrono::steady_clock>, executor>
     timer_{context_};
   asio::executor_work_guard<executor> work_{context_.get_executor()};
+  /// What one socket may give in one turn.
+  std::vector<char> scratch_ = std::vector<char>(64 * 1024);
   std::thread thread_;
 };
 

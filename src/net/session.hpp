@@ -43,8 +43,6 @@ public:
   void unfollow(const model::conversation_name& name);
   [[nodiscard]] model::follower* find(const model::conversation_name& name) const noexcept;
 
-  void watch_flushes() noexcept { watch_flushes_ = true; }
-
   /// A subscription that cannot go on: its pages cannot be read.
   virtual void failed(model::follower& x, const model::error& why) = 0;
 

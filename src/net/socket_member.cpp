@@ -18,7 +18,6 @@ void socket_member::cut() {
   auto self = shared_from_this();
   error_code ignored; // closing a socket that is closed already is no error here
   socket_.close(ignored);
-  on_cut();
   unfollow_all();
   port_.reset();
   owner().remove(id);

@@ -12,15 +12,9 @@ public:
 
   void cut() override;
 
-  [[nodiscard]] tcp_socket& socket() noexcept { return socket_; }
-  [[nodiscard]] io_thread& thread() noexcept { return thread_; }
-
 protected:
   send_outcome send(std::span<const model::gathering::piece> pieces) override;
   void wait_writable() override;
-  /// Called once, by `cut`, before the session leaves the hub.
-  virtual void on_cut() {}
-
   /// Forgets the follower and tells the client; the actor drops its side.
   void end_subscription(model::follower& x);
 

@@ -1,24 +1,26 @@
 #include "net/websocket_session.hpp"
 
-#include "net/turn_stream.hpp"
+#include "net/socket_member.hpp"
 #include "net/wire/formats.hpp"
+#include "net/wire/frame_reader.hpp"
+#include "net/wire/handshake.hpp"
 
-#include <boost/beast/websocket/stream.hpp>
+#include <cerrno>
+#include <sys/socket.h>
 
 namespace confab::net {
 
 namespace {
 
-namespace http = beast::http;
+namespace http = boost::beast::http;
 
-/// How long the peer has to answer our close frame.
+/// How long the peer has to take our close frame, to answer it and to close its side.
 constexpr std::int64_t close_ms = 5000;
 
 class websocket_session final : public socket_member {
 public:
   websocket_session(tcp_socket socket, io_thread& thread, admission place, client_identity who)
-    : socket_member{std::move(socket), thread, std::move(place)}, who_{std::move(who)},
-      stream_{*this} {}
+    : socket_member{std::move(socket), thread, std::move(place)}, who_{std::move(who)} {}
 
   void start(const http_request& request, std::optional<subscribe_command> at_once);
 
@@ -28,10 +30,15 @@ public:
   void failed(model::follower& x, const model::error& why) override;
 
 private:
-  void opened(std::optional<subscribe_command> at_once);
-  void read();
-  void on_read(error_code ec, std::size_t n);
-  void on_message(std::string_view text);
+  /// Takes what the socket has, within one turn, and what was kept of earlier turns.
+  void read(bool readable);
+  /// Adds what has come to `bytes`, which begin `buffer`. @returns whether the connection goes on.
+  bool receive(std::span<char> buffer, std::span<char>& bytes);
+  void take(const wire::frame_event& x);
+  void take_message(std::string_view text);
+  /// A client that does not wait for answers, or does not read them, is not read further either.
+  [[nodiscard]] bool held_back() noexcept;
+  void wait_readable();
   void handle(subscribe_command& x) { port_->tell(std::move(x)); }
   void handle(unsubscribe_command& x) { port_->tell(std::move(x)); }
   void handle(publish_command& x);
@@ -50,15 +57,9 @@ private:
     owner().touch(*this);
   }
   void say_goodbye();
-  void close(websocket::close_reason why);
-
-  void flushed() override {
-    stream_.next_layer().flushed();
-    if (!cut_ && open_ && !reading_)
-      read();
-    watch_flushes_ = !reading_ || !control_sent();
-  }
-  void on_cut() override { stream_.next_layer().abort(); }
+  /// Queues the close frame, if none is, and gives the peer its time.
+  void close(std::uint16_t code, std::string_view reason = {});
+  void flushed() override;
 
   [[nodiscard]] const session_limits& limits() noexcept { return thread_.shared().limits; }
   std::shared_ptr<websocket_session> self() {
@@ -66,116 +67,130 @@ private:
   }
 
   client_identity who_;
-  websocket::stream<turn_stream, false> stream_;
-  /// Most commands fit; the rest of a longer message continues in `message_`.
-  std::array<char, 128> head_;
-  std::string message_;
-  /// Bytes of the message in progress in `message_`; with 0, the next ones go into `head_`.
-  std::size_t held_ = 0;
-  /// The message in progress is beyond the limit: it is read, and not kept.
-  bool dropping_ = false;
+  wire::frame_reader reader_;
   std::size_t unanswered_ = 0;
   std::size_t unanswered_bytes_ = 0;
   std::int64_t seen_ms_ = io_thread::now_ms();
   std::int64_t pinged_ms_ = seen_ms_;
   std::int64_t closing_ms_ = 0;
   std::int64_t reconnect_ms_ = -1;
-  bool reading_ = false;
-  bool open_ = false;
+  bool waiting_ = false; ///< For the socket to be readable.
+  bool shut_ = false;    ///< Our side of the connection is closed.
 };
 
 void websocket_session::start(const http_request& request,
                               std::optional<subscribe_command> at_once) {
-  stream_.set_option(websocket::stream_base::timeout{
-    .handshake_timeout = websocket::stream_base::none(),
-    .idle_timeout = websocket::stream_base::none(),
-    .keep_alive_pings = false});
-  stream_.set_option(websocket::stream_base::decorator(
-    [](websocket::response_type& x) { x.set(http::field::server, "confab/" CONFAB_VERSION); }));
-  // Beyond the limit a message is read and dropped, so that its error can name the limit; this ends endless ones.
-  stream_.read_message_max(16 * limits().frame_bytes);
-  stream_.control_callback([this](websocket::frame_type, beast::string_view) {
-    seen_ms_ = io_thread::now_ms();
-  });
-  stream_.async_accept(request,
-                       [self = self(), first = std::move(at_once)](error_code ec) mutable {
-                         if (ec)
-                           return self->cut();
-                         self->opened(std::move(first));
-                       });
-}
-
-void websocket_session::opened(std::optional<subscribe_command> at_once) {
-  stream_.next_layer().open();
-  open_ = true;
+  auto key = request[http::field::sec_websocket_key];
+  std::string answer;
+  wire::add_switching_protocols(answer, {key.data(), key.size()});
+  wire::add_hello(answer, {who_.client, who_.user, limits().heartbeat_ms});
+  post(answer);
   port_ = thread_.shared().backend.connect({&owner(), id}, who_);
-  say([&](std::string& out) {
-    wire::add_hello(out, {who_.client, who_.user, limits().heartbeat_ms});
-  });
   if (at_once)
     port_->tell(std::move(*at_once));
-  if (reconnect_ms_ >= 0)
-    say_goodbye();
   flush();
 }
 
-void websocket_session::read() {
-  // A client that does not wait for answers, or does not read them, is not read further either.
-  auto held_back = unanswered_ >= limits().unanswered_drafts ||
-                   unanswered_bytes_ >= limits().unanswered_bytes ||
-                   backlog() >= limits().backlog_bytes;
-  if (held_back || closing_ms_ > 0) {
-    watch_flushes_ = true;
-    return;
+void websocket_session::flushed() {
+  if (!cut_ && !waiting_)
+    read(false);
+  auto closed = closing_ms_ > 0 && reader_.ended() && control_sent() && backlog() == 0;
+  if (!cut_ && closed && !std::exchange(shut_, true)) {
+    error_code ignored; // the peer may have gone already
+    socket_.shutdown(tcp_socket::shutdown_send, ignored);
   }
-  reading_ = true;
-  auto handler = [self = self()](error_code ec, std::size_t n) { self->on_read(ec, n); };
-  if (held_ == 0)
-    return stream_.async_read_some(asio::buffer(head_), std::move(handler));
-  // Grows with what really comes, not with what a header claims.
-  message_.resize(held_ + std::max<std::size_t>(4096, held_));
-  stream_.async_read_some(asio::buffer(message_) + held_, std::move(handler));
+  watch_flushes_ = !waiting_ || (closing_ms_ > 0 && !shut_);
 }
 
-void websocket_session::on_read(error_code ec, std::size_t n) {
-  reading_ = false;
-  if (ec)
+bool websocket_session::held_back() noexcept {
+  return closing_ms_ == 0 &&
+         (unanswered_ >= limits().unanswered_drafts ||
+          unanswered_bytes_ >= limits().unanswered_bytes || backlog() >= limits().backlog_bytes);
+}
+
+void websocket_session::wait_readable() {
+  waiting_ = true;
+  // The handler owns the session: a wait that has already succeeded must not outlive it.
+  socket_.async_wait(tcp_socket::wait_read, [self = self()](error_code ec) {
+    self->waiting_ = false;
+    if (ec)
+      self->cut();
+    else if (!self->cut_)
+      self->read(true);
+  });
+}
+
+void websocket_session::read(bool readable) {
+  auto buffer = thread_.scratch();
+  auto bytes = reader_.resume(buffer);
+  if (readable && !receive(buffer, bytes))
     return cut();
+  while (!cut_ && !held_back()) {
+    auto x = reader_.next(bytes, limits().frame_bytes);
+    if (x.what == wire::frame_event::kind::none)
+      break;
+    take(x);
+  }
+  reader_.keep(bytes);
   if (cut_)
     return;
-  seen_ms_ = io_thread::now_ms();
-  auto done = stream_.is_message_done();
-  if (held_ == 0 && !dropping_ && done) {
-    on_message({head_.data(), n});
-  } else {
-    if (held_ > 0)
-      held_ += n;
-    else if (!dropping_)
-      held_ = message_.assign(head_.data(), n).size();
-    if (held_ > limits().frame_bytes) {
-      dropping_ = true;
-      held_ = 0;
-      std::string{}.swap(message_);
-    }
-    if (done && std::exchange(dropping_, false)) {
-      refuse({}, std::nullopt,
-             {model::code::frame_too_large,
-              "frame: at most " + std::to_string(limits().frame_bytes) +
-                " bytes are allowed (net.frame_bytes)"});
-    } else if (done) {
-      on_message({message_.data(), std::exchange(held_, 0)});
-      // Freed, not just emptied (assignment keeps the capacity).
-      std::string{}.swap(message_);
-    }
-  }
-  if (!cut_ && !reading_)
-    read();
+  // What is left in the socket makes it readable again: others have their turn in between.
+  if (held_back())
+    watch_flushes_ = true;
+  else
+    wait_readable();
 }
 
-void websocket_session::on_message(std::string_view text) {
-  if (!stream_.got_text())
+bool websocket_session::receive(std::span<char> buffer, std::span<char>& bytes) {
+  auto room = buffer.subspan(bytes.size());
+  // Only a session that is held back keeps more than the beginning of a frame, and it does not wait
+  // to be readable.
+  BOOST_ASSERT(!room.empty());
+  ssize_t n;
+  do
+    n = ::recv(socket_.native_handle(), room.data(), room.size(), MSG_DONTWAIT);
+  while (n < 0 && errno == EINTR);
+  if (n < 0)
+    return errno == EAGAIN || errno == EWOULDBLOCK;
+  if (n > 0)
+    seen_ms_ = io_thread::now_ms();
+  // What comes after the peer's close frame, or after an error, is not looked at.
+  bytes = buffer.first(reader_.ended() ? 0 : bytes.size() + static_cast<std::size_t>(n));
+  return n > 0;
+}
+
+void websocket_session::take(const wire::frame_event& x) {
+  using kind = wire::frame_event::kind;
+  switch (x.what) {
+  case kind::none:
+  case kind::pong:
+    return;
+  case kind::text:
+    return take_message(x.payload);
+  case kind::binary:
     return refuse({}, std::nullopt,
                   {model::code::bad_request, "frame: must be a text frame, is a binary one"});
+  case kind::too_large:
+    return refuse({}, std::nullopt,
+                  {model::code::frame_too_large, "frame: at most " +
+                                                     std::to_string(limits().frame_bytes) +
+                                                     " bytes are allowed (net.frame_bytes)"});
+  case kind::ping: {
+    std::string pong;
+    wire::add_frame(pong, x.payload, 10);
+    control(pong, false);
+    return owner().touch(*this);
+  }
+  case kind::close:
+  case kind::broken:
+    return close(x.code);
+  }
+}
+
+void websocket_session::take_message(std::string_view text) {
+  // After the goodbye there is nobody to answer.
+  if (closing_ms_ > 0)
+    return;
   auto x = wire::parse_frame(text, who_, limits().wire);
   std::visit([this](auto& y) { handle(y); }, x);
 }
@@ -193,14 +208,14 @@ void websocket_session::handle(publish_command& x) {
 void websocket_session::handle(wire::ack& x) {
   const auto* follower = find(x.name);
   if (!follower)
-    return refuse(std::move(x.ref), x.name,
-                  {model::code::not_subscribed, "ack: this connection does not follow " +
-                                                  x.name.text()});
+    return refuse(
+        std::move(x.ref), x.name,
+        {model::code::not_subscribed, "ack: this connection does not follow " + x.name.text()});
   if (x.at > follower->sub.at())
     return refuse(std::move(x.ref), x.name,
                   {model::code::bad_ack, "seq: " + std::to_string(x.at.value) +
-                                           " was not sent yet; the last one is " +
-                                           std::to_string(follower->sub.at().value)});
+                                             " was not sent yet; the last one is " +
+                                             std::to_string(follower->sub.at().value)});
   port_->tell(ack_command{std::move(x.ref), std::move(x.name), follower->sub.epoch(), x.at});
 }
 
@@ -258,15 +273,16 @@ void websocket_session::failed(model::follower& x, const model::error& why) {
 std::int64_t websocket_session::due(std::int64_t now_ms) {
   if (cut_)
     return 0;
-  if (closing_ms_ > 0 || !open_) {
-    auto deadline = open_ ? closing_ms_ + close_ms : seen_ms_ + limits().handshake_ms;
+  if (closing_ms_ > 0) {
+    auto deadline = closing_ms_ + close_ms;
     if (now_ms >= deadline) {
       cut();
       return 0;
     }
     return deadline;
   }
-  // A blocked socket is a slow reader, not a dead one: its pings wait too. TCP finds out if it is dead.
+  // A blocked socket is a slow reader, not a dead one: its pings wait too. TCP finds out if it is
+  // dead.
   if (!blocked() && now_ms - seen_ms_ >= limits().idle_ms) {
     cut();
     return 0;
@@ -285,7 +301,7 @@ void websocket_session::drain(std::int64_t reconnect_ms) {
   if (cut_ || reconnect_ms_ >= 0)
     return;
   reconnect_ms_ = reconnect_ms;
-  if (open_ && unanswered_ == 0)
+  if (unanswered_ == 0)
     say_goodbye();
 }
 
@@ -293,13 +309,18 @@ void websocket_session::say_goodbye() {
   if (closing_ms_ > 0)
     return;
   say([&](std::string& out) { wire::add_goodbye(out, "draining", reconnect_ms_); });
-  close({websocket::close_code::service_restart, "draining"});
+  close(static_cast<std::uint16_t>(wire::close_code::service_restart), "draining");
 }
 
-void websocket_session::close(websocket::close_reason why) {
-  closing_ms_ = io_thread::now_ms();
+void websocket_session::close(std::uint16_t code, std::string_view reason) {
+  if (closing_ms_ == 0)
+    closing_ms_ = io_thread::now_ms();
   stop_entries();
-  stream_.async_close(why, [self = self()](error_code) { self->cut(); });
+  std::string frame;
+  wire::add_close(frame, code, reason);
+  control(frame, true);
+  watch_flushes_ = true;
+  owner().touch(*this);
 }
 
 } // namespace

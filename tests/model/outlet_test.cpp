@@ -78,6 +78,36 @@ TEST_CASE("a control frame that has begun is not interrupted by frames that are 
   }
 }
 
+TEST_CASE("of the pongs that wait only the newest leaves, behind the one that has begun") {
+  const std::string first = "{control 1}";
+  for (std::size_t cut = 0; cut < first.size(); ++cut) {
+    CAPTURE(cut);
+    two_conversations x;
+    x.to.control(first);
+    if (cut > 0)
+      x.to.send(cut);
+    x.to.out.post("[post 1]");
+    x.to.control("{control 2}");
+    x.to.control("{control 3}");
+    x.to.drain();
+    // A frame that is not begun waits behind those that were posted.
+    CHECK(x.to.got.starts_with(cut > 0 ? "{control 1}[post 1]{control 3}<a 1 x>"
+                                       : "[post 1]{control 3}<a 1 x>"));
+    CHECK(x.to.out.control_sent());
+  }
+}
+
+TEST_CASE("a pong that waits leaves before the close frame, and nothing is queued behind that") {
+  two_conversations x;
+  x.to.out.post("[post 1]");
+  x.to.control("{control 1}");
+  x.to.control("{close}", true);
+  x.to.control("{control 2}");
+  x.to.control("{close 2}", true);
+  x.to.drain();
+  CHECK(x.to.got == "[post 1]{control 1}{close}");
+}
+
 TEST_CASE("nothing leaves behind a close frame") {
   two_conversations whole;
   whole.to.drain();

@@ -231,3 +231,19 @@ TEST_CASE("made-up clients are passing and all different") {
   CHECK(client_identity{.user = "u", .client = made_up_client()}.passing());
   CHECK(made_up_client() != made_up_client());
 }
+
+TEST_CASE("a handshake of another version, or without a key, is refused") {
+  auto refused = [](field what, std::string_view value) {
+    auto x = handshake("/v1/ws");
+    x.set(what, {value.data(), value.size()});
+    return as<refuse_request>(x).status;
+  };
+  CHECK(refused(field::sec_websocket_version, "8") == 426);
+  CHECK(refused(field::sec_websocket_version, "13, 8") == 426);
+  CHECK(refused(field::sec_websocket_key, "") == 400);
+  CHECK(refused(field::sec_websocket_key, "c2hvcnQ=") == 400);
+  CHECK(refused(field::upgrade, "h2c") == 426);
+  auto x = handshake("/v1/ws");
+  x.erase(field::host);
+  CHECK(as<refuse_request>(x).status == 400);
+}

@@ -14,6 +14,9 @@ namespace confab::net::wire {
 /// Appends one unmasked server frame (RFC 6455 §5.2), final and unfragmented.
 void add_frame(std::string& out, std::string_view payload, unsigned char opcode = 1);
 
+/// Appends a close frame; code 0: without one.
+void add_close(std::string& out, std::uint16_t code, std::string_view reason);
+
 /// The entry's members without braces: `"seq":42,"id":"…",…`.
 void add_entry_members(std::string& out, const model::entry& x);
 

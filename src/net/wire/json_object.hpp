@@ -38,8 +38,6 @@ private:
 /// Slices of a JSON array's elements, or nothing if `text` is not an array. @pre `text` is valid JSON.
 [[nodiscard]] std::optional<std::vector<std::string_view>> elements(std::string_view text);
 
-[[nodiscard]] bool valid_utf8(std::string_view text);
-
 /// Strict RFC 8259 in UTF-8, nested at most 512 deep, exponents below 2^31.
 [[nodiscard]] bool valid_json(std::string_view text);
 

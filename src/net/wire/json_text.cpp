@@ -55,13 +55,4 @@ bool valid_json(std::string_view text) {
   return !ec && n == text.size();
 }
 
-bool valid_utf8(std::string_view text) {
-  // As a JSON string: what JSON would escape is ASCII, and says nothing about the rest.
-  std::string quoted{text};
-  for (auto& c : quoted)
-    if (static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\')
-      c = ' ';
-  return valid_json('"' + quoted + '"');
-}
-
 } // namespace confab::net::wire

@@ -106,6 +106,16 @@ void add_frame(std::string& out, std::string_view payload, unsigned char opcode)
   out.append(payload);
 }
 
+void add_close(std::string& out, std::uint16_t code, std::string_view reason) {
+  std::string payload;
+  if (code > 0) {
+    payload.push_back(static_cast<char>(code >> 8));
+    payload.push_back(static_cast<char>(code));
+    payload.append(reason);
+  }
+  add_frame(out, payload, 8);
+}
+
 void add_entry_members(std::string& out, const model::entry& x) {
   out += R"("seq":)";
   add_number(out, x.at.value);
