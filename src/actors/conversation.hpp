@@ -16,7 +16,7 @@
 #include <caf/typed_event_based_actor.hpp>
 #include <caf/typed_response_promise.hpp>
 
-#include <deque>
+#include <list>
 #include <map>
 #include <unordered_map>
 
@@ -115,7 +115,8 @@ struct conversation_state {
   bool leaving = false;
 
   model::producers producers;
-  std::deque<in_flight_append> in_flight;
+  // Lists, since an empty deque costs 576 bytes of an idle conversation.
+  std::list<in_flight_append> in_flight;
   std::uint64_t round = 0;
   /// An outcome was unknown and nothing was committed since: a failed commit may still come back after a crash, so
   /// "failed" cannot be said.
@@ -125,7 +126,7 @@ struct conversation_state {
   /// Drafts whose producer is being looked for in the log, in their order.
   std::unordered_map<std::string, std::vector<publication>> looking_up;
   /// The first one may be running.
-  std::deque<control> controls;
+  std::list<control> controls;
   bool control_running = false;
   bool opening = false;
   /// Drafts that came behind a control, or behind the append that creates the log.

@@ -42,12 +42,12 @@ void feed::trimmed(seq first) noexcept {
 bool feed::offer_page(const run_ptr& page) {
   if (page->epoch() != state_.epoch)
     return false;
-  auto fits = ring_.empty() ? page->last() == state_.tail
-                            : page->last().next() == ring_.front()->first();
+  auto fits =
+      ring_.empty() ? page->last() == state_.tail : page->last().next() == ring_.front()->first();
   if (!fits || entries_ + page->size() > limits_.entries_max ||
       bytes_ + page->bytes() > limits_.bytes_max)
     return false;
-  ring_.push_front(page);
+  ring_.insert(ring_.begin(), page);
   entries_ += page->size();
   bytes_ += page->bytes();
   return true;
@@ -64,18 +64,20 @@ const run_ptr* feed::find(seq at) const noexcept {
 }
 
 void feed::drop_ring() noexcept {
-  ring_.clear();
+  std::vector<run_ptr>{}.swap(ring_); // with its buffer
   entries_ = 0;
   bytes_ = 0;
 }
 
 void feed::shrink() noexcept {
-  while (!ring_.empty() && (entries_ > limits_.entries_max || bytes_ > limits_.bytes_max ||
-                            ring_.front()->first() < state_.first)) {
-    entries_ -= ring_.front()->size();
-    bytes_ -= ring_.front()->bytes();
-    ring_.pop_front();
+  auto kept = ring_.begin();
+  for (; kept != ring_.end() && (entries_ > limits_.entries_max || bytes_ > limits_.bytes_max ||
+                                 (*kept)->first() < state_.first);
+       ++kept) {
+    entries_ -= (*kept)->size();
+    bytes_ -= (*kept)->bytes();
   }
+  ring_.erase(ring_.begin(), kept);
 }
 
 } // namespace confab::model

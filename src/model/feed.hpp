@@ -10,7 +10,7 @@
 
 #include "model/run.hpp"
 
-#include <deque>
+#include <vector>
 
 namespace confab::model {
 
@@ -53,7 +53,9 @@ private:
   std::shared_ptr<const conversation_name> name_;
   ring_limits limits_;
   log_state state_;
-  std::deque<run_ptr> ring_;
+  // A vector, since an empty deque costs 576 bytes of a quiet conversation; its bounds keep the
+  // moves short.
+  std::vector<run_ptr> ring_;
   std::size_t entries_ = 0;
   std::size_t bytes_ = 0;
 };
