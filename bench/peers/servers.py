@@ -4,6 +4,7 @@ Each is set up as its own documentation recommends for speed; the reason stands 
 limit that the load would meet, so that nothing is dropped that its protocol would have delivered.
 """
 
+import http.client
 import json
 import os
 import pathlib
@@ -139,7 +140,29 @@ def start_nchan(server, build, line, redis_port=None):
 
 
 def start_nchan_redis(server, build, line):
-    start_nchan(server, build, line, start_redis(server, durable=True))
+    redis_port = start_redis(server, durable=True)
+    start_nchan(server, build, line, redis_port)
+    prove_redis_has_it(server.port, redis_port)
+
+
+def prove_redis_has_it(port, redis_port):
+    """Where its configuration does not reach, nchan uses its own memory, silently: that is not what is measured."""
+    publisher = http.client.HTTPConnection("127.0.0.1", port, timeout=START_S)
+    end = time.monotonic() + START_S
+    while True:  # it connects to Redis in its own time
+        publisher.request("POST", "/pub?id=probe", "1")
+        answer = publisher.getresponse()
+        answer.read()
+        if answer.status in (201, 202):
+            break
+        if time.monotonic() > end:
+            raise Failed(f"nchan does not take entries for Redis: status {answer.status}")
+        time.sleep(0.05)
+    with socket.create_connection(("127.0.0.1", redis_port), START_S) as connection:
+        connection.sendall(b"DBSIZE\r\n")
+        said = connection.recv(100)
+    if not re.fullmatch(rb":[1-9]\d*\r\n", said):
+        raise Failed(f"nchan has a receipt for what Redis does not have: {said!r}")
 
 
 def create_stream(port):
