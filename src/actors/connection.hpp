@@ -30,6 +30,9 @@ struct connection_state {
   void handle(const net::ack_command& x);
   void handle(const net::page_command& x);
   void handle(const net::info_command& x);
+  void handle(const net::list_command& x);
+  void handle(const net::cursor_command& x);
+  void handle(const net::cursor_move_command& x);
   void handle(const net::close_command& x) { change(x.name, false, 0); }
   void handle(const net::delete_command& x) { change(x.name, true, 0); }
 

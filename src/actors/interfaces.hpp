@@ -33,6 +33,7 @@ using flush = caf::atom_constant<caf::atom("flush")>;
 using gone = caf::atom_constant<caf::atom("gone")>;
 using idle = caf::atom_constant<caf::atom("idle")>;
 using locate = caf::atom_constant<caf::atom("locate")>;
+using list = caf::atom_constant<caf::atom("list")>;
 using lookup = caf::atom_constant<caf::atom("lookup")>;
 using open = caf::atom_constant<caf::atom("open")>;
 using page = caf::atom_constant<caf::atom("page")>;
@@ -71,6 +72,11 @@ struct page_range {
 };
 /// Shared: a page is not copied on its way to the client.
 using page_read = model::result<std::shared_ptr<const model::page>>;
+struct list_range {
+  std::string prefix, after;
+  std::size_t limit = 0;
+};
+using list_read = model::result<std::vector<store::log_reader::listed>>;
 using cursor_read = model::result<std::optional<model::position>>;
 
 /// LOG_READER: one reading session of the log, on a thread of its own; several form a pool.
@@ -81,6 +87,8 @@ using log_reader_actor = caf::typed_actor<
   caf::replies_to<atom::page, page_range>::with<page_read>,
   // The log's state, and the entry at a seq or an id. Errors: read_failed, log_damaged.
   caf::replies_to<atom::locate, locate_request>::with<located>,
+  // Conversations by name. Errors: read_failed.
+  caf::replies_to<atom::list, list_range>::with<list_read>,
   // A client's cursor. Errors: read_failed.
   caf::replies_to<atom::cursor, store::cursor_key>::with<cursor_read>>;
 
@@ -236,6 +244,8 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::commit_report)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::connection_id)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::cursor_read)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::locate_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::list_range)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::list_read)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::located)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::opened)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::page_range)

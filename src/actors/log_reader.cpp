@@ -20,6 +20,9 @@ log_reader_actor::behavior_type log_reader(log_reader_actor::pointer self,
       return x.by == model::lookup::id ? session->locate_id(x.name, x.id)
                                        : session->locate(x.name, x.at);
     },
+    [=](atom::list, const list_range& x) -> list_read {
+      return session->list(x.prefix, x.after, x.limit);
+    },
     [=](atom::cursor, const store::cursor_key& x) -> cursor_read {
       return session->cursor(x, env->wall_ms());
     },

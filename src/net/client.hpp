@@ -77,8 +77,27 @@ struct delete_command {
   model::conversation_name name;
 };
 
+/// Conversations by name, those behind `after` whose names begin with `prefix`.
+struct list_command {
+  std::string prefix;
+  std::string after;
+  std::size_t limit;
+};
+/// A cursor of this user, of whichever client.
+struct cursor_command {
+  model::conversation_name name;
+  std::string client;
+};
+/// Moves it forward, or removes it without a position.
+struct cursor_move_command {
+  model::conversation_name name;
+  std::string client;
+  std::optional<model::position> to;
+};
+
 using command = std::variant<subscribe_command, unsubscribe_command, drop_command, publish_command, ack_command,
-                             page_command, info_command, close_command, delete_command>;
+                             page_command, info_command, close_command, delete_command, list_command,
+                             cursor_command, cursor_move_command>;
 
 // What a client is told.
 
@@ -120,6 +139,16 @@ struct info_event {
   std::string content_type;
 };
 struct deleted_event {};
+struct list_event {
+  std::vector<info_event> conversations;
+  /// There may be more behind the last one.
+  bool more = false;
+};
+struct cursor_event {
+  model::conversation_name name;
+  std::string client;
+  std::optional<model::position> at;
+};
 struct failed_event {
   std::string ref;
   std::optional<model::conversation_name> name;
@@ -131,7 +160,8 @@ struct failed_event {
 };
 
 using event = std::variant<subscribed_event, unsubscribed_event, published_event, acked_event,
-                           page_event, info_event, deleted_event, failed_event>;
+                           page_event, info_event, deleted_event, list_event, cursor_event,
+                           failed_event>;
 
 /// The actor of one connection, as its session sees it. Called by one thread; the destructor says that the client has gone.
 class client_port {

@@ -86,6 +86,8 @@ struct cursor_move {
   cursor_key key;
   model::epoch epoch;
   model::seq at;
+  /// Instead of being moved, the cursor is removed, whatever its epoch.
+  bool removes = false;
 };
 
 struct trim {
@@ -168,6 +170,15 @@ public:
   /// the entry before the first still counts for that.
   [[nodiscard]] virtual model::result<located> locate_id(const model::conversation_name& name,
                                                          model::entry_id id) = 0;
+
+  struct listed {
+    model::conversation_name name;
+    log_head head;
+  };
+  /// Up to `limit` conversations whose names begin with `prefix` and come behind `after`, by name (byte order).
+  /// Errors: `read_failed`.
+  [[nodiscard]] virtual model::result<std::vector<listed>>
+  list(const std::string& prefix, const std::string& after, std::size_t limit) = 0;
 
   /// A client's cursor, unless older than `cursor_ttl`.
   [[nodiscard]] virtual model::result<std::optional<model::position>> cursor(const cursor_key& key,

@@ -150,7 +150,9 @@ model::status memory_writer::move_cursors(std::span<const cursor_move> moves, st
   lock guard{log_->mutex};
   for (const auto& x : moves) {
     auto* in = log_->find(x.key.conversation);
-    if (in == nullptr || in->epoch != x.epoch.text || x.at > in->tail())
+    if (in != nullptr && x.removes)
+      in->cursors.erase({x.key.user, x.key.client});
+    if (x.removes || in == nullptr || in->epoch != x.epoch.text || x.at > in->tail())
       continue;
     model::entry_id id;
     if (x.at.value != 0 && x.at.next() == in->first)
@@ -271,6 +273,20 @@ public:
           model::position{{in->epoch}, std::prev(beyond)->entry.at, std::prev(beyond)->entry.id};
     else if (in->first.value > 1 && in->base_id <= id)
       result.found = model::position{{in->epoch}, {in->first.value - 1}, in->base_id};
+    return result;
+  }
+
+  model::result<std::vector<listed>> list(const std::string& prefix, const std::string& after,
+                                          std::size_t limit) override {
+    lock guard{log_->mutex};
+    std::vector<listed> result;
+    for (auto i = log_->by_name.lower_bound(std::max(prefix, after));
+         i != log_->by_name.end() && i->first.starts_with(prefix) && result.size() < limit; ++i) {
+      auto name = model::conversation_name::parse(i->first);
+      const auto* in = name && i->first > after ? log_->find(*name) : nullptr;
+      if (in != nullptr)
+        result.push_back({std::move(*name), in->head()});
+    }
     return result;
   }
 

@@ -30,7 +30,10 @@ sqlite_reader::sqlite_reader(const options& how, const database_options& where,
     cursor_{
         db_, "reading a cursor",
         "SELECT epoch, seq, ms, n, time_ms FROM cursors WHERE conversation = ?1 AND user = ?2 AND "
-        "client = ?3"} {}
+        "client = ?3"},
+    list_{db_, "listing conversations",
+          "SELECT name FROM conversations WHERE name >= ?1 AND name < ?2 AND name > ?3 ORDER BY "
+          "name"} {}
 
 model::result<model::page> sqlite_reader::page(const model::conversation_name& name,
                                                model::seq from, model::seq through) try {
@@ -134,6 +137,24 @@ sqlite_reader::place_of(const std::string& name, const conversation_head& log, m
     (rows_.mark_at(name, log, {middle}).id <= id ? low : high) = middle;
   }
   return low == 0 ? std::nullopt : std::optional{model::seq{low}};
+}
+
+model::result<std::vector<log_reader::listed>>
+sqlite_reader::list(const std::string& prefix, const std::string& after, std::size_t limit) try {
+  std::vector<listed> result;
+  transaction snapshot{db_, transaction::kind::read};
+  const auto end = prefix + '\x7f'; // no byte of a name is beyond it
+  query row{list_, prefix, end, after};
+  while (result.size() < limit && row.next()) {
+    auto name = model::conversation_name::parse(row.text(0));
+    if (!name || !row.sound())
+      throw failure{"a conversation has a name that is none"};
+    if (auto log = rows_.find(name->text()))
+      result.push_back({std::move(*name), log->head()});
+  }
+  return result;
+} catch (const failure& why) {
+  return why.as_read_error();
 }
 
 model::result<std::optional<model::position>> sqlite_reader::cursor(const cursor_key& key,

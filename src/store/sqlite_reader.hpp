@@ -18,6 +18,8 @@ public:
   model::result<located> locate(const model::conversation_name& name, model::seq at) override;
   model::result<located> locate_id(const model::conversation_name& name,
                                    model::entry_id id) override;
+  model::result<std::vector<listed>> list(const std::string& prefix, const std::string& after,
+                                          std::size_t limit) override;
   model::result<std::optional<model::position>> cursor(const cursor_key& key,
                                                        std::int64_t now_ms) override;
 
@@ -34,6 +36,7 @@ private:
   statement entries_;
   statement source_;
   statement cursor_;
+  statement list_;
 };
 
 } // namespace confab::store

@@ -115,6 +115,12 @@ model::status sqlite_writer::move_cursors(std::span<const cursor_move> moves, st
     for (const auto& x : moves) {
       const auto& name = x.key.conversation.text();
       auto log = head_of(name);
+      if (log && x.removes) {
+        query{remove_cursor_, log->row, x.key.user, x.key.client}.run();
+        changed = true;
+      }
+      if (x.removes)
+        continue;
       // Of a log that is gone meanwhile, or a place that it never had: nothing to remember.
       if (!log || log->epoch != x.epoch.text || x.at > log->tail)
         continue;

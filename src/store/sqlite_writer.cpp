@@ -32,6 +32,8 @@ sqlite_writer::sqlite_writer(database& db, commit_fence& fence, const options& h
         "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO UPDATE SET epoch = "
         "excluded.epoch, seq = excluded.seq, ms = excluded.ms, n = excluded.n, time_ms = "
         "excluded.time_ms WHERE epoch <> excluded.epoch OR seq <= excluded.seq OR time_ms < ?9"},
+    remove_cursor_{db, "removing a cursor",
+                   "DELETE FROM cursors WHERE conversation = ?1 AND user = ?2 AND client = ?3"},
     savepoint_{db, "setting a savepoint", "SAVEPOINT append"}, release_{db, "releasing a savepoint",
                                                                         "RELEASE append"},
     undo_{db, "rolling back to a savepoint", "ROLLBACK TO append"} {}

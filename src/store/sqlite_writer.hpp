@@ -87,6 +87,7 @@ private:
   statement back_;
   statement close_;
   statement move_cursor_;
+  statement remove_cursor_;
   statement savepoint_;
   statement release_;
   statement undo_;

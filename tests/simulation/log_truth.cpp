@@ -86,6 +86,10 @@ public:
                                    model::entry_id id) override {
     return inner_->locate_id(name, id);
   }
+  model::result<std::vector<listed>> list(const std::string& prefix, const std::string& after,
+                                          std::size_t limit) override {
+    return inner_->list(prefix, after, limit);
+  }
   model::result<std::optional<model::position>> cursor(const store::cursor_key& key,
                                                        std::int64_t now_ms) override {
     return inner_->cursor(key, now_ms);
