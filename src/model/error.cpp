@@ -30,6 +30,8 @@ std::string_view to_string(code x) noexcept {
   case code::superseded: return "superseded";
   case code::draining: return "draining";
   case code::unsupported: return "unsupported";
+  case code::forbidden: return "forbidden";
+  case code::timeout: return "timeout";
   case code::moved: return "moved";
   }
   return "unknown";
@@ -42,6 +44,7 @@ bool temporary(code x) noexcept {
   case code::read_failed:
   case code::overloaded:
   case code::draining:
+  case code::timeout:
   case code::moved:
     return true;
   default:

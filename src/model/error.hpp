@@ -38,6 +38,8 @@ enum class code : std::uint8_t {
   superseded,              ///< The same client subscribed through another connection. Permanent.
   draining,                ///< The server is about to stop. Temporary.
   unsupported,             ///< The request's method or media type is not taken here. Permanent.
+  forbidden,               ///< Not allowed to whoever asks. Permanent.
+  timeout,                 ///< The request took too long to arrive. Temporary.
   moved,                   ///< Internal: ask the directory again. Never reaches a client.
 };
 

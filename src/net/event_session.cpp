@@ -1,5 +1,6 @@
 #include "net/event_session.hpp"
 
+#include "net/http_answer.hpp"
 #include "net/http_route.hpp"
 #include "net/socket_member.hpp"
 #include "net/wire/formats.hpp"
@@ -15,7 +16,8 @@ namespace {
 /// How long the peer has to take the rest and to close its side.
 constexpr std::int64_t close_ms = 5000;
 
-/// A browser waits so long before it connects again; spread, so that a restart does not bring all at once.
+/// A browser waits so long before it connects again; spread, so that a restart does not bring all
+/// at once.
 std::int64_t retry_ms() {
   thread_local std::minstd_rand random{std::random_device{}()};
   return std::uniform_int_distribution<std::int64_t>{1000, 3000}(random);
@@ -26,9 +28,10 @@ public:
   event_session(tcp_socket socket, io_thread& thread, admission place)
     : socket_member{std::move(socket), thread, std::move(place)} {}
 
-  void start(model::conversation_name name, model::resume_request from) {
+  void start(event_request x) {
+    fields_ = std::move(x.fields);
     port_ = thread_.shared().backend.connect({&owner(), id}, {"anonymous", made_up_client()});
-    port_->tell(subscribe_command{{}, std::move(name), from});
+    port_->tell(subscribe_command{{}, std::move(x.name), x.from});
     listen();
   }
 
@@ -74,14 +77,14 @@ private:
   void begin(const subscribed_event& e) {
     auto at_end = e.state.life == model::lifecycle::closed && e.from.at >= e.state.tail;
     if (at_end) {
-      post("HTTP/1.1 204 No Content\r\nConnection: close\r\nCache-Control: no-store\r\n\r\n");
+      post(begin_answer({.status = 204, .fields = fields_, .closes = true}) + "\r\n");
       return end();
     }
     begun_ = true;
     // Ends with the connection: a broken stream is resumed by id, so nothing is gained by chunks.
-    std::string out{"HTTP/1.1 200 OK\r\nServer: confab/" CONFAB_VERSION
-                    "\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
-                    "X-Accel-Buffering: no\r\nConnection: close\r\n\r\n"};
+    auto out = begin_answer({.type = "text/event-stream", .fields = fields_, .closes = true}) +
+               "X-Accel-Buffering: no\r\n\r\n";
+    std::string{}.swap(fields_);
     out += "retry: " + std::to_string(retry_ms()) + '\n';
     wire::add_event_id(out, {e.state.epoch, e.from.at,
                              e.from.at == e.state.tail ? e.state.tail_id : model::entry_id{}});
@@ -96,12 +99,12 @@ private:
       post(out);
     } else {
       auto status = wire::status_of(why.what);
-      auto body = wire::problem_body(status, "Error", why);
-      post("HTTP/1.1 " + std::to_string(status) +
-           " Error\r\nServer: confab/" CONFAB_VERSION
-           "\r\nContent-Type: application/problem+json\r\nCache-Control: no-store\r\n"
-           "Connection: close\r\nContent-Length: " +
-           std::to_string(body.size()) + "\r\n\r\n" + body);
+      auto body = wire::problem_body(status, reason_of(status), why);
+      post(begin_answer({.status = status,
+                         .type = "application/problem+json",
+                         .fields = fields_,
+                         .closes = true}) +
+           "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
     }
     end();
   }
@@ -139,6 +142,7 @@ private:
   }
 
   std::array<char, 64> ignored_;
+  std::string fields_;
   model::follower* follower_ = nullptr;
   std::int64_t ending_ms_ = 0;
   bool begun_ = false;
@@ -146,11 +150,10 @@ private:
 
 } // namespace
 
-void serve_events(tcp_socket socket, io_thread& thread, admission place,
-                  model::conversation_name name, model::resume_request from) {
+void serve_events(tcp_socket socket, io_thread& thread, admission place, event_request what) {
   auto session = std::make_shared<event_session>(std::move(socket), thread, std::move(place));
   thread.hub().add(session);
-  session->start(std::move(name), from);
+  session->start(std::move(what));
 }
 
 } // namespace confab::net

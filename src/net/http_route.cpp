@@ -1,5 +1,7 @@
 #include "net/http_route.hpp"
 
+#include "net/http_fields.hpp"
+#include "net/page_index.hpp"
 #include "net/request_target.hpp"
 #include "net/wire/command.hpp"
 #include "net/wire/handshake.hpp"
@@ -20,7 +22,9 @@ namespace {
 
 constexpr std::size_t page_limit_default = 100;
 constexpr std::size_t client_bytes_max = 128;
-constexpr std::size_t idempotency_key_bytes_max = 120;
+constexpr std::uint64_t wait_s_max = 60;
+constexpr std::string_view json_type = "application/json";
+constexpr std::string_view lines_type = "application/x-ndjson";
 
 std::string_view view(beast::string_view x) {
   return {x.data(), x.size()};
@@ -38,29 +42,28 @@ refuse_request method_refused(std::string_view allow) {
   return {{model::code::unsupported, "method: only " + std::string{allow} + " here"}, 405, allow};
 }
 
-/// FNV-1a: tells another body under the same idempotency key; not a defence against forgery.
-std::uint64_t fingerprint(std::string_view text) noexcept {
-  std::uint64_t hash = 14695981039346656037ull;
-  for (unsigned char c : text)
-    hash = (hash ^ c) * 1099511628211ull;
-  return hash;
-}
-
 bool reads(const http_request& x) {
   return x.method() == http::verb::get || x.method() == http::verb::head;
 }
 
-/// A page of another site, opened in the same browser, must not write here.
-bool foreign_origin(const http_request& x, const session_limits& limits) {
-  auto origin = view(x[http::field::origin]);
-  if (origin.empty())
-    return false;
-  for (const auto& allowed : limits.origins)
-    if (allowed == "*" || beast::iequals(allowed, origin))
-      return false;
-  auto host = origin.find("://");
-  return host == std::string_view::npos ||
-         !beast::iequals(origin.substr(host + 3), view(x[http::field::host]));
+refuse_request not_acceptable(std::string_view types) {
+  return refused(model::code::unsupported, "Accept: only " + std::string{types} + " is here", 406);
+}
+
+/// A number in the query; absent: `otherwise`.
+model::result<std::uint64_t> number_of(const request_target& target, std::string_view key,
+                                       std::uint64_t otherwise, std::uint64_t min,
+                                       std::uint64_t max) {
+  auto text = target.parameter(key);
+  if (!text)
+    return otherwise;
+  std::uint64_t number = 0;
+  auto [end, failure] = std::from_chars(text->data(), text->data() + text->size(), number);
+  if (failure != std::errc{} || end != text->data() + text->size() || number < min || number > max)
+    return model::error{model::code::bad_request, std::string{key} + ": must be a number from " +
+                                                      std::to_string(min) + " to " +
+                                                      std::to_string(max)};
+  return number;
 }
 
 /// `after` of a request whose connection has no client id, so no cursor.
@@ -72,50 +75,62 @@ model::result<model::resume_request> resume_without_cursor(std::string_view text
   return from;
 }
 
-http_route get_entries(const request_target& target, model::conversation_name name) {
+http_route get_entries(const http_request& x, const request_target& target,
+                       model::conversation_name name) {
+  if (!accepts(view(x[http::field::accept]), json_type))
+    return not_acceptable(json_type);
   auto from = resume_without_cursor(target.parameter("after").value_or("start"));
   if (!from)
     return refuse_request{from.why()};
-  std::size_t limit = page_limit_default;
-  if (auto text = target.parameter("limit")) {
-    auto [end, failure] = std::from_chars(text->data(), text->data() + text->size(), limit);
-    if (failure != std::errc{} || end != text->data() + text->size() || limit == 0 ||
-        limit > model::page_entries_max)
-      return refused(model::code::bad_request, "limit: must be a number from 1 to 1000");
-  }
-  return ask_backend{page_command{std::move(name), *from, limit}};
+  auto limit = number_of(target, "limit", page_limit_default, 1, model::page_entries_max);
+  if (!limit)
+    return refuse_request{limit.why()};
+  auto wait = number_of(target, "wait", 0, 0, wait_s_max);
+  if (!wait)
+    return refuse_request{wait.why()};
+  if (*wait > 0 && x.method() == http::verb::get)
+    return wait_for_entries{std::move(name), *from, *limit,
+                            static_cast<std::int64_t>(*wait) * 1000};
+  return ask_backend{page_command{std::move(name), *from, *limit}};
 }
 
-http_route post_entries(const http_request& x, model::conversation_name name,
-                        const session_limits& limits) {
-  auto type = view(x[http::field::content_type]);
-  type = type.substr(0, type.find(';'));
-  // curl sends the second one when it is not told another; the body is JSON all the same, or refused as not being it.
-  if (!type.empty() && !beast::iequals(type, "application/json") &&
-      !beast::iequals(type, "application/x-www-form-urlencoded"))
-    return refused(model::code::unsupported, "Content-Type: must be application/json", 415);
+http_route post_entries(const http_request& x, model::conversation_name name) {
+  auto type = media_type(view(x[http::field::content_type]));
+  auto is = [type](std::string_view other) {
+    return beast::iequals({type.data(), type.size()}, {other.data(), other.size()});
+  };
+  auto accept = view(x[http::field::accept]);
+  auto lines = is(lines_type);
+  // curl sends the last one when it is not told another; the body is JSON all the same, or refused
+  // as not being it.
+  if (!type.empty() && !lines && !is(json_type) && !is("application/x-www-form-urlencoded"))
+    return refused(model::code::unsupported,
+                   "Content-Type: must be application/json or application/x-ndjson", 415);
+  auto streamed = lines && asks_for(accept, lines_type);
+  if (!streamed && !accepts(accept, json_type))
+    return not_acceptable(lines ? "application/json or application/x-ndjson" : json_type);
+  auto key = idempotency_key(x);
+  if (!key)
+    return refuse_request{key.why()};
+  if (lines)
+    return append_lines{std::move(name), std::move(*key), streamed};
+  return needs_body{needs_body::kind::drafts, std::move(name), std::move(*key)};
+}
+
+http_route drafts_of(const needs_body& known, const http_request& x, const session_limits& limits) {
   bool array = false;
   auto drafts = wire::parse_drafts(x.body(), {}, limits.wire, array);
   if (!drafts)
     return refuse_request{drafts.why()};
-  if (auto key = view(x["Idempotency-Key"]); !key.empty()) {
-    if (key.size() > idempotency_key_bytes_max)
-      return refused(model::code::bad_producer,
-                     "Idempotency-Key: has " + std::to_string(key.size()) +
-                       " bytes; at most 120 are allowed");
-    if (!drafts->producer.empty())
-      return refused(model::code::bad_producer,
-                     "Idempotency-Key: not together with a producer, which is one already");
-    drafts->producer = '=' + std::string{key};
-    drafts->producer_seq = 1;
-    drafts->fingerprint = fingerprint(x.body());
+  if (!known.key.empty()) {
+    if (auto done = wire::add_key(*drafts, known.key, x.body()); !done)
+      return refuse_request{done.why()};
   }
-  return ask_backend{publish_command{{}, std::move(name),
-                                     std::make_shared<model::batch>(std::move(*drafts))},
-                     array};
+  return ask_backend{
+      publish_command{{}, known.name, std::make_shared<model::batch>(std::move(*drafts))}, array};
 }
 
-http_route patch(const http_request& x, model::conversation_name name) {
+http_route change_of(const needs_body& known, const http_request& x) {
   auto body = wire::json_object::parse(x.body(), "body");
   if (!body)
     return refuse_request{body.why()};
@@ -125,50 +140,97 @@ http_route patch(const http_request& x, model::conversation_name name) {
   if (!closed->value_or(false))
     return refused(model::code::bad_request,
                    "closed: must be true; a closed conversation cannot be opened again");
-  return ask_backend{close_command{std::move(name)}};
+  return ask_backend{close_command{known.name}};
 }
 
 http_route get_events(const http_request& x, const request_target& target,
                       model::conversation_name name) {
+  if (!accepts(view(x[http::field::accept]), "text/event-stream"))
+    return not_acceptable("text/event-stream");
   auto last = view(x["Last-Event-ID"]);
   auto from =
-    resume_without_cursor(!last.empty() ? last : target.parameter("after").value_or("now"));
+      resume_without_cursor(!last.empty() ? last : target.parameter("after").value_or("now"));
   if (!from)
     return refuse_request{from.why()};
+  if (x.method() == http::verb::head)
+    return answer_events_head{};
   return follow_as_events{std::move(name), *from};
 }
 
-http_route conversation_route(const http_request& x, const request_target& target,
-                              const session_limits& limits) {
+bool client_id(std::string_view x) {
+  return !x.empty() && x.size() <= client_bytes_max && x.front() != '~' && wire::valid_utf8(x);
+}
+
+refuse_request bad_client() {
+  return refused(model::code::bad_request,
+                 "client: must have 1 to 128 bytes of UTF-8 and not begin with '~'");
+}
+
+http_route get_list(const http_request& x, const request_target& target) {
+  if (!accepts(view(x[http::field::accept]), json_type))
+    return not_acceptable(json_type);
+  auto limit = number_of(target, "limit", page_limit_default, 1, model::page_entries_max);
+  if (!limit)
+    return refuse_request{limit.why()};
+  auto prefix = target.parameter("prefix").value_or("");
+  auto after = target.parameter("after").value_or("");
+  for (auto text : {prefix, after})
+    if (text.size() > model::name_bytes_max || !wire::valid_utf8(text))
+      return refused(model::code::bad_request,
+                     "prefix, after: must be (the beginning of) a conversation's name");
+  return ask_backend{list_command{std::string{prefix}, std::string{after}, *limit}};
+}
+
+/// `{"seq":57,"epoch":"k3f9.1"}`
+http_route cursor_of(const needs_body& known, const http_request& x) {
+  auto body = wire::json_object::parse(x.body(), "body");
+  if (!body)
+    return refuse_request{body.why()};
+  auto at = body->number("seq", model::seq_max.value);
+  if (!at)
+    return refuse_request{at.why()};
+  auto text = body->text("epoch", 64);
+  if (!text)
+    return refuse_request{text.why()};
+  if (!*at || !*text)
+    return refused(model::code::bad_request, "seq, epoch: must both be given");
+  auto epoch = model::parse_epoch(**text);
+  if (!epoch)
+    return refused(model::code::bad_request, "epoch: is not one that the server sent");
+  return ask_backend{
+      cursor_move_command{known.name, known.client, model::position{*epoch, {**at}, {}}}};
+}
+
+http_route cursor_route(const http_request& x, const std::string& client,
+                        model::conversation_name name) {
+  if (!client_id(client))
+    return bad_client();
+  if (x.method() == http::verb::delete_)
+    return ask_backend{cursor_move_command{std::move(name), client, std::nullopt}};
+  if (x.method() == http::verb::put)
+    return needs_body{needs_body::kind::cursor, std::move(name), {}, client};
+  return ask_backend{cursor_command{std::move(name), client}};
+}
+
+http_route conversation_route(const http_request& x, const request_target& target) {
   const auto& path = target.segments;
-  if (path.size() < 3 || path.size() > 4)
-    return not_found("path: /v1/conversations/{name}, /v1/conversations/{name}/entries or "
-                     "/v1/conversations/{name}/events is needed; a slash in a name is written %2F");
   auto name = model::conversation_name::parse(path[2]);
   if (!name)
     return refuse_request{name.why()};
   if (path.size() == 3) {
-    if (reads(x))
-      return ask_backend{info_command{*name}};
     if (x.method() == http::verb::delete_)
       return ask_backend{delete_command{*name}};
     if (x.method() == http::verb::patch)
-      return patch(x, std::move(*name));
-    return method_refused("GET, HEAD, PATCH, DELETE");
+      return needs_body{needs_body::kind::change, std::move(*name)};
+    return ask_backend{info_command{*name}};
   }
-  if (path[3] == "entries") {
-    if (reads(x))
-      return get_entries(target, std::move(*name));
-    if (x.method() == http::verb::post)
-      return post_entries(x, std::move(*name), limits);
-    return method_refused("GET, HEAD, POST");
-  }
-  if (path[3] == "events") {
-    if (x.method() == http::verb::get)
-      return get_events(x, target, std::move(*name));
-    return method_refused("GET");
-  }
-  return not_found("path: only entries and events are below a conversation");
+  if (path.size() == 5)
+    return cursor_route(x, path[4], std::move(*name));
+  if (path[3] == "events")
+    return get_events(x, target, std::move(*name));
+  if (x.method() == http::verb::post)
+    return post_entries(x, std::move(*name));
+  return get_entries(x, target, std::move(*name));
 }
 
 http_route websocket_route(const http_request& x, const request_target& target,
@@ -182,7 +244,7 @@ http_route websocket_route(const http_request& x, const request_target& target,
   if (x.count(http::field::host) == 0)
     return refused(model::code::bad_request, "Host: is missing", 400);
   if (foreign_origin(x, limits))
-    return refused(model::code::bad_request,
+    return refused(model::code::forbidden,
                    "Origin: pages of this origin may not connect (net.origins)", 403);
   websocket_options options;
   if (auto client = target.parameter("client")) {
@@ -209,31 +271,101 @@ http_route websocket_route(const http_request& x, const request_target& target,
   return upgrade_to_websocket{std::move(options)};
 }
 
+/// The methods that a path takes; empty: there is no such path.
+std::string_view methods_of(const std::vector<std::string>& path) {
+  constexpr std::string_view reading = "GET, HEAD, OPTIONS";
+  if (path.empty() ||
+      (path.size() == 1 && (path[0] == "healthz" || path[0] == "readyz" ||
+                            path[0] == "openapi.json" || path[0] == "asyncapi.json")))
+    return reading;
+  if (path[0] != "v1")
+    return {};
+  if (path.size() == 2 && path[1] == "ws")
+    return "GET, OPTIONS";
+  if (path.size() < 2 || path[1] != "conversations")
+    return {};
+  if (path.size() == 2)
+    return reading;
+  if (path.size() == 3)
+    return "GET, HEAD, PATCH, DELETE, OPTIONS";
+  if (path.size() == 4 && path[3] == "entries")
+    return "GET, HEAD, POST, OPTIONS";
+  if (path.size() == 5 && path[3] == "cursors")
+    return "GET, HEAD, PUT, DELETE, OPTIONS";
+  if (path.size() == 4 && path[3] == "events")
+    return reading;
+  return {};
+}
+
+bool lists(std::string_view methods, std::string_view method) {
+  for (auto at = methods.find(method); at != std::string_view::npos;
+       at = methods.find(method, at + 1)) {
+    auto end = at + method.size();
+    if ((at == 0 || methods[at - 1] == ' ') && (end == methods.size() || methods[end] == ','))
+      return true;
+  }
+  return false;
+}
+
 } // namespace
 
-http_route route_of(const http_request& x, const session_limits& limits) {
+http_route route_of_head(const http_request& x, const session_limits& limits) {
+  if (x.method() == http::verb::options && x.target() == "*")
+    return answer_options{"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"};
   auto target = parse_target(view(x.target()));
   if (!target)
     return refused(model::code::bad_request,
                    "path: is not an absolute path, or has a broken percent escape");
   if (!reads(x) && foreign_origin(x, limits))
-    return refused(model::code::bad_request,
+    return refused(model::code::forbidden,
                    "Origin: pages of this origin may not write here (net.origins)", 403);
   const auto& path = target->segments;
-  if (path.size() >= 2 && path[0] == "v1" && path[1] == "conversations")
-    return conversation_route(x, *target, limits);
-  if (path.size() == 2 && path[0] == "v1" && path[1] == "ws")
-    return websocket_route(x, *target, limits);
-  auto known = path.empty() || (path.size() == 1 && (path[0] == "healthz" || path[0] == "readyz"));
-  if (!known)
-    return not_found("path: there is nothing here");
-  if (!reads(x))
-    return method_refused("GET, HEAD");
+  auto methods = methods_of(path);
+  if (methods.empty())
+    return not_found(
+        "path: there is nothing here; a slash in a conversation's name is written %2F");
+  if (x.method() == http::verb::options)
+    return answer_options{methods};
+  if (!lists(methods, view(x.method_string())))
+    return method_refused(methods);
+  if (auto coding = view(x[http::field::content_encoding]);
+      !coding.empty() && !beast::iequals({coding.data(), coding.size()}, "identity"))
+    return refused(model::code::unsupported, "Content-Encoding: bodies are taken as they are", 415);
   if (path.empty())
-    return answer_page{};
+    return answer_page{"text/html; charset=utf-8", page_index};
+  if (path[0] == "openapi.json")
+    return answer_page{json_type, openapi_document};
+  if (path[0] == "asyncapi.json")
+    return answer_page{json_type, asyncapi_document};
   if (path[0] == "healthz")
     return answer_health{};
-  return answer_readiness{};
+  if (path[0] == "readyz")
+    return answer_readiness{};
+  if (path[1] == "ws")
+    return websocket_route(x, *target, limits);
+  if (path.size() == 2)
+    return get_list(x, *target);
+  return conversation_route(x, *target);
+}
+
+http_route route_of_body(const needs_body& known, const http_request& x,
+                         const session_limits& limits) {
+  switch (known.what) {
+  case needs_body::kind::drafts:
+    return drafts_of(known, x, limits);
+  case needs_body::kind::change:
+    return change_of(known, x);
+  case needs_body::kind::cursor:
+    return cursor_of(known, x);
+  }
+  return refused(model::code::bad_request, "body: is missing");
+}
+
+http_route route_of(const http_request& x, const session_limits& limits) {
+  auto route = route_of_head(x, limits);
+  if (auto* known = std::get_if<needs_body>(&route))
+    return route_of_body(*known, x, limits);
+  return route;
 }
 
 std::string made_up_client() {

@@ -89,6 +89,8 @@ public:
   std::uint64_t add(std::shared_ptr<session> x);
   void remove(std::uint64_t id);
   [[nodiscard]] std::size_t sessions() const noexcept { return sessions_.size(); }
+  /// Asks the session's `due` then too. It answers 0 to the question that comes later than it needs.
+  void look_after(const session& x, std::int64_t at_ms) { schedule(x.id, at_ms); }
   /// Calls `f` for every session; `f` may end it.
   void for_each(const std::function<void(session&)>& f);
 

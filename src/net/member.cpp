@@ -11,6 +11,8 @@ member::~member() {
 void member::flush() {
   if (blocked_ || cut_)
     return;
+  if (watch_flushes_)
+    turn();
   auto& gathered = hub_.scratch();
   gather(gathered, hub_);
   if (!gathered.pieces().empty()) {

@@ -1,4 +1,4 @@
-// The page that `/` serves; its bytes come from web/index.html at build time.
+// What `/`, `/openapi.json` and `/asyncapi.json` serve; the bytes come from web/ at build time.
 #pragma once
 
 #include <string_view>
@@ -6,5 +6,7 @@
 namespace confab::net {
 
 extern const std::string_view page_index;
+extern const std::string_view openapi_document;
+extern const std::string_view asyncapi_document;
 
 } // namespace confab::net

@@ -23,6 +23,15 @@ void socket_member::cut() {
   owner().remove(id);
 }
 
+socket_member::released socket_member::release() {
+  auto self = shared_from_this();
+  cut_ = true;
+  unfollow_all();
+  port_.reset();
+  owner().remove(id);
+  return {std::move(socket_), std::move(place_)};
+}
+
 send_outcome socket_member::send(std::span<const model::gathering::piece> pieces) {
   using kind = send_outcome::kind;
   auto outcome_of = [](ssize_t n) -> send_outcome {

@@ -15,6 +15,13 @@ public:
 protected:
   send_outcome send(std::span<const model::gathering::piece> pieces) override;
   void wait_writable() override;
+  /// What goes on in another session: this one has left the hub, and ends with its last handler.
+  struct released {
+    tcp_socket socket;
+    admission place;
+  };
+  [[nodiscard]] released release();
+
   /// Forgets the follower and tells the client; the actor drops its side.
   void end_subscription(model::follower& x);
 

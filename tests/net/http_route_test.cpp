@@ -65,7 +65,7 @@ TEST_CASE("the page and the probes are at their paths, for GET and HEAD") {
     as<answer_readiness>(request(method, "/readyz"));
   }
   for (const char* path : {"/", "/healthz", "/readyz"})
-    CHECK(refused(request(verb::post, path), 405, "method").allow == "GET, HEAD");
+    CHECK(refused(request(verb::post, path), 405, "method").allow == "GET, HEAD, OPTIONS");
 }
 
 TEST_CASE("a conversation is asked for, closed and deleted under its encoded name") {
@@ -163,16 +163,97 @@ TEST_CASE(
 }
 
 TEST_CASE("another method is refused with those that are taken") {
-  CHECK(refused(request(verb::put, room), 405, "method").allow == "GET, HEAD, PATCH, DELETE");
+  CHECK(refused(request(verb::put, room), 405, "method").allow ==
+        "GET, HEAD, PATCH, DELETE, OPTIONS");
   CHECK(refused(request(verb::delete_, room + "/entries"), 405, "method").allow ==
-        "GET, HEAD, POST");
-  CHECK(refused(request(verb::post, room + "/events"), 405, "method").allow == "GET");
-  CHECK(refused(request(verb::head, room + "/events"), 405, "method").allow == "GET");
+        "GET, HEAD, POST, OPTIONS");
+  CHECK(refused(request(verb::post, room + "/events"), 405, "method").allow ==
+        "GET, HEAD, OPTIONS");
+}
+
+TEST_CASE("conversations are listed behind a name, with a prefix") {
+  auto x = command_of<list_command>(
+      request(verb::get, "/v1/conversations?prefix=room%2F&after=room%2F1&limit=7"));
+  CHECK(x.prefix == "room/");
+  CHECK(x.after == "room/1");
+  CHECK(x.limit == 7);
+  refused(request(verb::get, "/v1/conversations?limit=0"), 400, "limit");
+  refused(request(verb::get, "/v1/conversations?prefix=%ff"), 400, "prefix");
+  CHECK(refused(request(verb::post, "/v1/conversations"), 405, "method").allow ==
+        "GET, HEAD, OPTIONS");
+}
+
+TEST_CASE("a client's cursor is read, moved and removed under its name") {
+  const auto path = room + "/cursors/phone%201";
+  CHECK(command_of<cursor_command>(request(verb::get, path)).client == "phone 1");
+  auto moved =
+      command_of<cursor_move_command>(request(verb::put, path, R"({"seq":5,"epoch":"e.1"})"));
+  REQUIRE(moved.to);
+  CHECK(moved.to->at == model::seq{5});
+  CHECK(moved.to->epoch == model::epoch{"e.1"});
+  CHECK_FALSE(command_of<cursor_move_command>(request(verb::delete_, path)).to);
+  for (const char* body : {"", "{}", R"({"seq":5})", R"({"epoch":"e.1"})"})
+    refused(request(verb::put, path, body), 400, "");
+  refused(request(verb::put, path, R"({"seq":-1,"epoch":"e.1"})"), 400, "seq");
+  refused(request(verb::put, path, R"({"seq":5,"epoch":"E!"})"), 400, "epoch");
+  refused(request(verb::get, room + "/cursors/~x"), 400, "client");
+}
+
+TEST_CASE("OPTIONS names the methods of a path, and of the server") {
+  CHECK(as<answer_options>(request(verb::options, room)).allow ==
+        "GET, HEAD, PATCH, DELETE, OPTIONS");
+  CHECK(as<answer_options>(request(verb::options, room + "/entries")).allow ==
+        "GET, HEAD, POST, OPTIONS");
+  CHECK(as<answer_options>(request(verb::options, "*")).allow ==
+        "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+  refused(request(verb::options, "/nothing"), 404, "path");
+}
+
+TEST_CASE("reading waits for entries only if it is told to, up to a minute") {
+  auto x = as<wait_for_entries>(request(verb::get, room + "/entries?after=3&limit=7&wait=60"));
+  CHECK(x.wait_ms == 60'000);
+  CHECK(x.limit == 7);
+  CHECK(x.from.from.at == model::seq{3});
+  command_of<page_command>(request(verb::get, room + "/entries?wait=0"));
+  command_of<page_command>(
+      request(verb::head, room + "/entries?wait=9")); // has no body to wait for
+  for (const char* wait : {"61", "-1", "1.5", "", "x"})
+    refused(request(verb::get, room + "/entries?wait=" + wait), 400, "wait");
+}
+
+TEST_CASE("a body of lines is told by its type, and its receipts stream if that is asked for") {
+  auto x = request(verb::post, room + "/entries");
+  x.set(field::content_type, "application/x-ndjson");
+  CHECK_FALSE(as<append_lines>(x).streamed);
+  x.set(field::accept, "*/*");
+  CHECK_FALSE(as<append_lines>(x).streamed);
+  x.set(field::accept, "application/json;q=0.1, application/x-ndjson");
+  CHECK(as<append_lines>(x).streamed);
+  x.set("Idempotency-Key", "\"k\"");
+  CHECK(as<append_lines>(x).key == "k");
+  x.set(field::accept, "text/html");
+  refused(x, 406, "Accept");
+}
+
+TEST_CASE("an answer of another type than is accepted is refused before anything is done") {
+  auto asking = [](verb method, const std::string& path, std::string_view accept) {
+    auto x = request(method, path, R"({"payload":1})");
+    x.set(field::accept, {accept.data(), accept.size()});
+    return x;
+  };
+  refused(asking(verb::get, room + "/entries", "text/html"), 406, "Accept");
+  refused(asking(verb::post, room + "/entries", "application/json;q=0"), 406, "Accept");
+  refused(asking(verb::get, room + "/events", "application/json"), 406, "Accept");
+  as<follow_as_events>(asking(verb::get, room + "/events", "text/event-stream"));
+  as<answer_events_head>(asking(verb::head, room + "/events", "*/*"));
+  auto packed = request(verb::post, room + "/entries", R"({"payload":1})");
+  packed.set(field::content_encoding, "gzip");
+  refused(packed, 415, "Content-Encoding");
 }
 
 TEST_CASE("a path without anything behind it is not found, and a bad one is refused") {
-  for (const char* path : {"/v1", "/v2/ws", "/v1/conversations", "/v1/conversations/a/b",
-                           "/v1/conversations/a/b/c", "/healthz/x", "/index.html", "/v1/wsx"})
+  for (const char* path : {"/v1", "/v2/ws", "/v1/conversations/a/b", "/v1/conversations/a/b/c",
+                           "/healthz/x", "/index.html", "/v1/wsx"})
     refused(request(verb::get, path), 404, "path");
   for (const char* path : {"", "*", "http://x/", "/%", "/v1/conversations/%zz"})
     refused(request(verb::get, path), 400, "path");

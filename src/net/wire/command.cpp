@@ -54,6 +54,14 @@ model::result<std::optional<model::resume_request>> resume_of(const json_object&
   return std::optional{*result};
 }
 
+/// FNV-1a: tells another body under the same idempotency key; not a defence against forgery.
+std::uint64_t fingerprint(std::string_view text) noexcept {
+  std::uint64_t hash = 14695981039346656037ull;
+  for (unsigned char c : text)
+    hash = (hash ^ c) * 1099511628211ull;
+  return hash;
+}
+
 bool given(const json_object& x, std::string_view key) {
   auto json = x.raw(key);
   return json && *json != "null";
@@ -212,6 +220,18 @@ model::result<model::batch> parse_drafts(std::string_view body, const client_ide
     }
   }
   return result;
+}
+
+model::status add_key(model::batch& to, std::string_view key, std::string_view text) {
+  if (!to.producer.empty())
+    return bad(model::code::bad_producer,
+               "Idempotency-Key: not together with a producer, which is one already");
+  to.producer = '=' + std::string{key};
+  if (to.producer.size() > model::producer_bytes_max)
+    return bad(model::code::bad_producer, "Idempotency-Key: too long for this many lines");
+  to.producer_seq = 1;
+  to.fingerprint = fingerprint(text);
+  return model::nothing{};
 }
 
 } // namespace confab::net::wire

@@ -41,4 +41,8 @@ using frame = std::variant<subscribe_command, unsubscribe_command, publish_comma
                                                        const client_identity& who,
                                                        const limits& bounds, bool& array);
 
+/// Puts a batch under an idempotency key; `text` is what it was parsed from: another one under the same key is refused.
+/// Errors: `bad_producer` if the batch has a producer.
+[[nodiscard]] model::status add_key(model::batch& to, std::string_view key, std::string_view text);
+
 } // namespace confab::net::wire

@@ -38,12 +38,22 @@ void add_goodbye(std::string& out, std::string_view reason, std::int64_t reconne
 // Bodies of HTTP answers.
 
 [[nodiscard]] std::string page_body(const page_event& x);
+/// A page up to the `[` of its entries; `]}` ends it.
+[[nodiscard]] std::string page_begin(const model::log_state& state, const model::start& after);
+/// Entries with commas between them, behind `page_begin` or further ones.
+void add_page_entries(std::string& out, std::span<const model::entry> entries);
 [[nodiscard]] std::string info_body(const info_event& x);
+[[nodiscard]] std::string list_body(const list_event& x);
+[[nodiscard]] std::string cursor_body(const cursor_event& x);
 /// One answer, or an array of one per draft.
 [[nodiscard]] std::string receipt_body(const model::receipt& x, bool array);
+/// The answer to one line of an NDJSON body.
+[[nodiscard]] std::string line_receipt(std::uint64_t line, const model::receipt& x);
 /// RFC 9457 `application/problem+json`.
 [[nodiscard]] std::string problem_body(unsigned status, std::string_view title,
                                        const model::error& why);
+/// What to do about an error, for a person.
+[[nodiscard]] std::string_view help_of(model::code x) noexcept;
 /// The HTTP status of an error.
 [[nodiscard]] unsigned status_of(model::code x) noexcept;
 

@@ -3,24 +3,33 @@
 
 namespace confab::net::wire {
 
-std::string page_body(const page_event& x) {
-  std::string out = R"({"epoch":")" + x.held->state.epoch.text + R"(","first":)" +
-                    std::to_string(x.held->state.first.value) + R"(,"last":)" +
-                    std::to_string(x.held->state.tail.value) + R"(,"after":)" +
-                    std::to_string(x.after.at.value);
+std::string page_begin(const model::log_state& state, const model::start& after) {
+  std::string out = R"({"epoch":")" + state.epoch.text + R"(","first":)" +
+                    std::to_string(state.first.value) + R"(,"last":)" +
+                    std::to_string(state.tail.value) + R"(,"after":)" +
+                    std::to_string(after.at.value);
   // A gap is never silent: what is not there any more stands here.
-  const auto& first = x.held->state.first;
-  if (x.after.reset)
-    out += R"(,"reset":{"reason":")" + std::string{to_string(*x.after.reset)} + "\"}";
-  else if (first > x.after.at.next())
-    out += R"(,"reset":{"reason":"trimmed","missing":[)" +
-           std::to_string(x.after.at.value + 1) + ',' + std::to_string(first.value - 1) + "]}";
-  out += R"(,"entries":[)";
-  for (const auto& e : x.held->entries) {
+  if (after.reset)
+    out += R"(,"reset":{"reason":")" + std::string{to_string(*after.reset)} + "\"}";
+  else if (state.first > after.at.next())
+    out += R"(,"reset":{"reason":"trimmed","missing":[)" + std::to_string(after.at.value + 1) +
+           ',' + std::to_string(state.first.value - 1) + "]}";
+  if (state.life == model::lifecycle::closed)
+    out += R"(,"closed":true)";
+  return out += R"(,"entries":[)";
+}
+
+void add_page_entries(std::string& out, std::span<const model::entry> entries) {
+  for (const auto& e : entries) {
     out += out.back() == '[' ? "{" : ",{";
     add_entry_members(out, e);
     out += '}';
   }
+}
+
+std::string page_body(const page_event& x) {
+  auto out = page_begin(x.held->state, x.after);
+  add_page_entries(out, x.held->entries);
   return out += "]}";
 }
 
@@ -29,6 +38,29 @@ std::string info_body(const info_event& x) {
          R"(","first":)" + std::to_string(x.state.first.value) + R"(,"last":)" +
          std::to_string(x.state.tail.value) + R"(,"content_type":")" + x.content_type +
          R"(","closed":)" + (x.state.life == model::lifecycle::closed ? "true" : "false") + '}';
+}
+
+std::string list_body(const list_event& x) {
+  std::string out = R"({"conversations":[)";
+  for (const auto& one : x.conversations) {
+    if (out.back() == '}')
+      out += ',';
+    out += info_body(one);
+  }
+  out += x.more ? R"(],"more":true})" : R"(],"more":false})";
+  return out;
+}
+
+std::string cursor_body(const cursor_event& x) {
+  std::string out = R"({"conversation":")" + x.name.text() + R"(","client":)";
+  add_string(out, x.client);
+  out += R"(,"seq":)" + std::to_string(x.at->at.value) + R"(,"epoch":")" + x.at->epoch.text +
+         R"(","id":")" + to_string(x.at->id) + R"("})";
+  return out;
+}
+
+std::string line_receipt(std::uint64_t line, const model::receipt& x) {
+  return R"({"line":)" + std::to_string(line) + ',' + receipt_body(x, false).substr(1);
 }
 
 std::string receipt_body(const model::receipt& x, bool array) {
@@ -41,62 +73,6 @@ std::string receipt_body(const model::receipt& x, bool array) {
            (x.duplicate ? "true" : "false") + '}';
   }
   return array ? '[' + out + ']' : out;
-}
-
-std::string problem_body(unsigned status, std::string_view title, const model::error& why) {
-  std::string out = R"({"type":"about:blank","title":)";
-  add_string(out, title);
-  out += R"(,"status":)" + std::to_string(status) + R"(,"code":")";
-  out.append(to_string(why.what)).append(R"(","detail":)");
-  add_string(out, why.detail);
-  out += temporary(why.what) ? R"(,"retry":true)" : R"(,"retry":false)";
-  if (why.what == model::code::producer_gap)
-    out += R"(,"expected":)" + std::to_string(why.expected);
-  return out += '}';
-}
-
-unsigned status_of(model::code x) noexcept {
-  using model::code;
-  switch (x) {
-  case code::bad_request:
-  case code::unknown_op:
-  case code::bad_name:
-  case code::bad_after:
-  case code::bad_producer:
-  case code::bad_ack:
-  case code::not_subscribed:
-    return 400;
-  case code::not_found:
-    return 404;
-  case code::unsupported:
-    return 405;
-  case code::closed:
-  case code::content_type:
-  case code::producer_gap:
-  case code::producer_old:
-  case code::superseded:
-    return 409;
-  case code::producer_epoch:
-    return 403;
-  case code::frame_too_large:
-  case code::payload_too_large:
-  case code::batch_too_large:
-    return 413;
-  case code::idempotency_mismatch:
-    return 422;
-  case code::too_many_subscriptions:
-    return 429;
-  case code::log_damaged:
-    return 500;
-  case code::store_failed:
-  case code::append_unknown:
-  case code::read_failed:
-  case code::overloaded:
-  case code::draining:
-  case code::moved:
-    return 503;
-  }
-  return 500;
 }
 
 } // namespace confab::net::wire

@@ -1,0 +1,106 @@
+"""Malformed requests by the thousand: a clear 4xx or 5xx or a closed connection, no crash, and nobody else disturbed.
+
+CONFAB_SEED repeats a run; CONFAB_MALFORMED sets how many requests (10,000 by default).
+"""
+
+import os
+import random
+import re
+import select
+import socket
+
+from support import PATIENCE_S, SEED, Wire, equal, expect, info, log_of, publish, request, run, served
+
+COUNT = int(os.environ.get("CONFAB_MALFORMED") or 10_000)
+AT_ONCE = 50
+
+PATHS = ["/", "/healthz", "/readyz", "/v1/ws", "/v1/conversations/m", "/v1/conversations/m/entries", "/v1/conversations/m/events",
+         "/v1/conversations/m%2Fn/entries", "/v1/conversations", "/nothing", "*", "http://a/healthz"]
+QUERIES = ["", "?after=", "?after=%ff", "?after=-1", "?after=99999999999999999999", "?limit=0", "?limit=x", "?wait=x", "?wait=61",
+           "?after=0000000000000001_e.1_x", "?%zz", "?after=start&after=now", "?client=%00", "?&&==&", "?prefix=%ff"]
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PRI", "G\x00T", "", "get", "A" * 40]
+FIELDS = ["Host: a", "Host: a", "Host:", "Host: a b", "Content-Length: 5", "Content-Length: -5", "Content-Length: 5, 5", "Content-Length: 1e3",
+          "Content-Length: 18446744073709551616", "Transfer-Encoding: chunked", "Transfer-Encoding: identity", "Transfer-Encoding: chunked, chunked",
+          "Connection: close", "Connection: upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: x", "Sec-WebSocket-Version: 13",
+          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Expect: 100-continue", "Expect: x", "Accept: text/event-stream", "Accept: ;q=,",
+          "Accept: application/x-ndjson", "Content-Type: application/json", "Content-Type: application/x-ndjson", "Content-Type: \xff",
+          "Content-Encoding: gzip", "Idempotency-Key: \"", "Idempotency-Key: \"a\"", "Last-Event-ID: x", "Origin: http://evil", "Origin: null",
+          "Folded: a\r\n b", "Bare: a\rb", "Nul: a\x00b", "NoColon", ": empty", "Space : a", "Long: " + "x" * 5000, "\xff\xfe: a"]
+BODIES = ["", "{}", "{\"payload\":1}", "{\"payload\":1}\n{\"payload\":2}\n", "nonsense\n", "[" * 600, "[]", "\xff\xfe", "{\"payload\":\"\\ud800\"}",
+          "5\r\nabcde\r\n0\r\n\r\n", "5\r\nabc", "zz\r\n", "ffffffffffffffffffff\r\n", "0\r\n\r\n", "1;" + "x" * 400, "{\"payload\":1e99999999999}",
+          "{\"payload\":1,\"producer\":\"~x\",\"producer_seq\":1}", "\r\n\r\n\r\n", "\x16\x03\x01", "\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff"]
+LINE_ENDS = ["\r\n"] * 8 + ["\n", "\r", "\r\n\r\n"]
+
+
+def malformed(rng):
+    """A request with something, or most of it, wrong."""
+    end = rng.choice(LINE_ENDS)
+    version = rng.choice(["HTTP/1.1"] * 6 + ["HTTP/1.0", "HTTP/2.0", "HTTP/1.", "http/1.1", ""])
+    lines = [f"{rng.choice(METHODS)} {rng.choice(PATHS)}{rng.choice(QUERIES)} {version}"]
+    lines += rng.choices(FIELDS, k=rng.randrange(7))
+    text = (end.join(lines) + end + end + rng.choice(BODIES)).encode("latin-1")
+    how = rng.randrange(6)
+    if how == 0:  # cut somewhere
+        text = text[:rng.randrange(len(text) + 1)]
+    elif how == 1 and text:  # bytes exchanged
+        data = bytearray(text)
+        for _ in range(rng.randrange(1, 6)):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        text = bytes(data)
+    elif how == 2:  # noise
+        text = rng.randbytes(rng.randrange(1, 200))
+    elif how == 3:  # twice, one behind the other
+        text += text
+    return text
+
+
+def every_malformed_request_ends_and_nobody_else_is_disturbed():
+    rng = random.Random(SEED)
+    with served("--net.handshake_ms=1500", "--net.idle_ms=3000", "--net.heartbeat_ms=1000", "--net.connections=500") as server, \
+            Wire(server) as other:
+        other.subscribe("calm", after="start")
+        other.next("live")
+        seen = {}
+        for begin in range(0, COUNT, AT_ONCE):
+            batch = {}
+            for _ in range(min(AT_ONCE, COUNT - begin)):
+                x = socket.create_connection(("127.0.0.1", server.port), PATIENCE_S)
+                text = malformed(rng)
+                try:
+                    x.sendall(text)
+                    # Those that stay open and silent are http_test.py's.
+                    x.shutdown(socket.SHUT_WR)
+                except OSError:
+                    pass  # refused while it was sent
+                x.setblocking(False)
+                batch[x] = (text, b"")
+            while batch:
+                readable, _, _ = select.select(list(batch), [], [], PATIENCE_S)
+                expect(readable, "every connection ends", [text for text, _ in batch.values()][:3])
+                for x in readable:
+                    text, got = batch[x]
+                    try:
+                        data = x.recv(1 << 16)
+                    except OSError:
+                        data = b""
+                    if data and len(got) < 1 << 20:
+                        batch[x] = (text, got + data)
+                        continue
+                    del batch[x]
+                    x.close()
+                    expect(not got or re.match(rb"HTTP/1\.1 [1-5]\d\d ", got), "an answer is HTTP", text, got)
+                    expect(b"HTTP/1.1 500" not in got, "no fault of the server's", text, got)
+                    status = got[9:12].decode() or "closed"
+                    seen[status] = seen.get(status, 0) + 1
+            if begin % 1000 == 0:
+                publish(server, "calm", begin)
+                equal(other.next("entry")["payload"], begin, "others go on")
+        print(f"seed {SEED}: {COUNT} requests: {dict(sorted(seen.items()))}", flush=True)
+        expect(seen.get("400", 0) > COUNT // 10, "they are malformed", seen)
+        equal(request(server, "GET", "/healthz").json(), {"status": "ok"})
+        equal(len(log_of(server, "calm")), info(server, "calm")["last"])
+        log_of(server, "m")
+        expect(server.running(), "the server runs")
+
+
+run(every_malformed_request_ends_and_nobody_else_is_disturbed)
