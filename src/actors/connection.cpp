@@ -80,17 +80,23 @@ void connection_state::handle(const net::page_command& x) {
 void connection_state::read_page(const net::page_command& x, const located& got) {
   if (!got)
     return fail({}, x.name, got.why());
+  if (got->head.gone)
+    return fail({}, x.name, {model::code::gone, x.name.text() + " was deleted"});
   const auto& state = got->head.state;
-  model::sighting seen{state, got->found};
+  const auto& settings = got->head.settings;
+  if (settings.lifetime.ttl_s)
+    with(x.name, [this](const conversation_actor& to) { self->send(to, atom::touch::value); });
+  model::sighting seen{state, got->found, got->head.ancestors};
   auto from = model::resolve(x.from, state, &seen);
   if (from.at >= state.tail)
     return tell(net::page_event{
-      std::make_shared<const model::page>(model::page{.state = state, .entries = {}}), from});
+      std::make_shared<const model::page>(model::page{.state = state, .entries = {}}), from,
+      settings});
   self->request(reader(), caf::infinite, atom::page::value,
                 page_range{x.name, from.at.next(), {from.at.value + x.limit}})
-    .then([this, x, from](const page_read& page) {
+    .then([this, x, from, settings](const page_read& page) {
       if (page)
-        tell(net::page_event{*page, from});
+        tell(net::page_event{*page, from, settings});
       else
         fail({}, x.name, page.why());
     },
@@ -105,9 +111,11 @@ void connection_state::handle(const net::info_command& x) {
     .then([this, x](const located& got) {
       if (!got)
         return fail({}, x.name, got.why());
+      if (got->head.gone)
+        return fail({}, x.name, {model::code::gone, x.name.text() + " was deleted"});
       if (got->head.state.epoch.empty())
         return fail({}, x.name, {model::code::not_found, x.name.text() + " does not exist"});
-      tell(net::info_event{x.name, got->head.state, got->head.content_type});
+      tell(net::info_event{x.name, got->head.state, got->head.settings});
     },
     [this, x](const caf::error&) {
       fail({}, x.name, {model::code::read_failed, "the log could not be read"});
@@ -128,7 +136,7 @@ void connection_state::change(const model::conversation_name& of_name, bool remo
       if (removes)
         tell(net::deleted_event{});
       else
-        tell(net::info_event{of_name, *done, "application/json"});
+        tell_closed(of_name, *done);
     };
     auto broken = [this, of_name](const caf::error&) {
       fail({}, of_name, {model::code::store_failed,
@@ -138,6 +146,41 @@ void connection_state::change(const model::conversation_name& of_name, bool remo
       self->request(to, caf::infinite, atom::remove::value).then(finish, broken);
     else
       self->request(to, caf::infinite, atom::close::value).then(finish, broken);
+  });
+}
+
+void connection_state::tell_closed(const model::conversation_name& of_name,
+                                   const model::log_state& state) {
+  // The log may have been deleted since: then nothing is known of it but that it was closed.
+  auto tell_with = [this, of_name, state](model::settings x) {
+    tell(net::info_event{of_name, state, std::move(x)});
+  };
+  self->request(reader(), caf::infinite, atom::locate::value,
+                locate_request{of_name, model::lookup::seq, {}, {}})
+    .then([tell_with, state](const located& got) {
+      auto same = got && got->head.state.epoch == state.epoch;
+      tell_with(same ? got->head.settings : model::settings{});
+    },
+    [tell_with](const caf::error&) { tell_with({}); });
+}
+
+void connection_state::create(const net::create_command& x, int tries) {
+  with(x.name, [this, x, tries](const conversation_actor& to) {
+    self->request(to, caf::infinite, atom::create::value, x.what)
+      .then([this, x, tries](const creation_done& done) {
+        if (done)
+          return tell(net::created_event{x.name, *done});
+        if (done.why().what != model::code::moved)
+          return fail({}, x.name, done.why());
+        if (tries + 1 == change_tries_max)
+          return fail({}, x.name, {model::code::overloaded, "the conversation keeps moving"});
+        forget(x.name);
+        create(x, tries + 1);
+      },
+      [this, x](const caf::error&) {
+        fail({}, x.name, {model::code::store_failed,
+                          "the conversation could not be reached; try again"});
+      });
   });
 }
 

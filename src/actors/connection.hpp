@@ -28,6 +28,7 @@ struct connection_state {
   void handle(const net::drop_command& x);
   void handle(const net::publish_command& x);
   void handle(const net::ack_command& x);
+  void handle(const net::create_command& x) { create(x, 0); }
   void handle(const net::page_command& x);
   void handle(const net::info_command& x);
   void handle(const net::list_command& x);
@@ -98,6 +99,9 @@ struct connection_state {
   [[nodiscard]] const log_reader_actor& reader() const { return (*readers)[id.value % readers->size()]; }
   void read_page(const net::page_command& x, const located& got);
   void change(const model::conversation_name& of_name, bool removes, int tries);
+  void create(const net::create_command& x, int tries);
+  /// As it was when it was closed.
+  void tell_closed(const model::conversation_name& of_name, const model::log_state& state);
 
   void tell(net::event x);
   void fail(std::string ref, const model::conversation_name& of_name, model::error why,

@@ -50,7 +50,7 @@ void connection_state::send_draft(std::uint64_t request) {
 
 void connection_state::receipts(const append_answers& x) {
   std::vector<net::event> events;
-  for (const auto& [request, got] : x.answers) {
+  for (const auto& [request, got, state, producer_last] : x.answers) {
     auto i = drafts.find(request);
     if (i == drafts.end())
       continue; // answered by its deadline
@@ -67,9 +67,11 @@ void connection_state::receipts(const append_answers& x) {
     }
     auto bytes = draft.what.drafts->bytes();
     if (got)
-      events.emplace_back(net::published_event{draft.what.ref, of_name, *got, bytes});
+      events.emplace_back(net::published_event{draft.what.ref, of_name, *got, bytes, state,
+                                               producer_last});
     else
-      events.emplace_back(net::failed_event{draft.what.ref, of_name, got.why(), bytes});
+      events.emplace_back(
+        net::failed_event{draft.what.ref, of_name, got.why(), bytes, false, state});
     --know(of_name).unanswered;
     drafts.erase(i);
   }

@@ -16,7 +16,7 @@ void connection_state::handle(const net::list_command& x) {
             net::list_event answer;
             for (const auto& [of_name, head] : *got)
               if (answer.conversations.size() < x.limit)
-                answer.conversations.push_back({of_name, head.state, head.content_type});
+                answer.conversations.push_back({of_name, head.state, head.settings});
             answer.more = got->size() > x.limit;
             tell(std::move(answer));
           },

@@ -109,7 +109,7 @@ void connection_state::start_at(const attempt& x, const subscription_answer& got
           return subscribe(again);
         return subscribe_failed(x, {model::code::read_failed, "the log keeps changing"});
       }
-      model::sighting sighting{seen->head.state, seen->found};
+      model::sighting sighting{seen->head.state, seen->found, seen->head.ancestors};
       attach(x, got, model::resolve(from, got.state, &sighting));
     },
     [this, x](const caf::error&) {

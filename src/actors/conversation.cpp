@@ -12,6 +12,8 @@ namespace {
 
 /// Between attempts to open a log that could not be read.
 constexpr std::int64_t reopen_ms = 1000;
+/// A timer keeps its actor alive until it fires.
+constexpr std::int64_t expiry_wait_ms = 60'000;
 
 const model::error moved{model::code::moved, "the conversation's actor has moved"};
 
@@ -30,10 +32,7 @@ void conversation_state::open() {
         return give_up_controls(*broken);
       }
       broken.reset();
-      state = x->state;
-      content_type = x->content_type;
-      last_given = state.tail;
-      last_id = state.tail_id;
+      know(*x);
       if (!hubs.empty())
         announce({});
       run_controls();
@@ -48,9 +47,64 @@ void conversation_state::open() {
     });
 }
 
+void conversation_state::know(const store::log_head& x) {
+  settings = x.settings;
+  stream_seq = stream_seq_given = x.stream_seq;
+  become(x.state);
+}
+
+void conversation_state::become(const model::log_state& x) {
+  if (x.epoch != state.epoch)
+    closing = false;
+  state = x;
+  last_given = state.tail;
+  last_id = state.tail_id;
+  watch_expiry();
+}
+
+void conversation_state::watch_expiry() {
+  if (expiry_pending || !settings.lifetime.expires_ms)
+    return;
+  expiry_pending = true;
+  auto wait = std::clamp<std::int64_t>(*settings.lifetime.expires_ms - env->wall_ms(), 0, expiry_wait_ms);
+  self->delayed_send(self, std::chrono::milliseconds{wait}, atom::expire::value);
+}
+
+void conversation_state::expire() {
+  expiry_pending = false;
+  if (!leaving && in_flight.empty() && !control_running && !opening)
+    forget_expired();
+  if (busy())
+    watch_expiry();
+}
+
+void conversation_state::forget_expired() {
+  if (!settings.lifetime.expired(env->wall_ms()) || !in_flight.empty() || control_running || opening)
+    return;
+  settings = {};
+  stream_seq.clear();
+  stream_seq_given.clear();
+  producers = {};
+  become({.life = model::lifecycle::deleted});
+  announce({});
+}
+
+void conversation_state::touch() {
+  last_use = self->clock().now();
+  if (unavailable())
+    return;
+  if (auto deadline = settings.lifetime.renewed(env->wall_ms())) {
+    settings.lifetime.expires_ms = deadline;
+    self->send(writer, atom::touch::value, new_deadline{*of, state.epoch, *deadline});
+  }
+}
+
 void conversation_state::give_up_controls(const model::error& why) {
   for (auto& x : std::exchange(controls, {}))
-    x.answer.deliver(state_changed{why});
+    if (x.creates)
+      x.created.deliver(creation_done{why});
+    else
+      x.answer.deliver(state_changed{why});
   release_held();
   watch_idleness();
 }
@@ -58,6 +112,7 @@ void conversation_state::give_up_controls(const model::error& why) {
 std::optional<model::error> conversation_state::unavailable() {
   if (leaving)
     return moved;
+  forget_expired();
   if (!broken)
     return std::nullopt;
   auto why = *broken;
@@ -81,6 +136,7 @@ caf::result<subscribed> conversation_state::subscribe(const subscriber& x) {
     self->send(subscribers.at(old.value).connection, atom::superseded::value, *of);
     unsubscribe(old);
   }
+  touch();
   auto& followers = hubs[x.hub];
   if (!followers.feed)
     followers.feed = x.hub->open_feed(*of, state);
@@ -89,6 +145,7 @@ caf::result<subscribed> conversation_state::subscribe(const subscriber& x) {
     if (!x.who.passing())
       by_client.emplace(std::move(client), x.id);
   }
+  watch_expiry();
   return subscribed{subscription_answer{state, followers.feed}};
 }
 
@@ -128,22 +185,28 @@ void conversation_state::run_controls() {
   if (controls.empty() || control_running || opening || !in_flight.empty())
     return;
   control_running = true;
-  auto next = controls.front();
+  run(controls.front());
+}
+
+void conversation_state::run(control next) {
+  if (next.creates) {
+    auto finish = [this, next](const creation_done& x) mutable {
+      if (x)
+        settings = x->settings;
+      changed(next, x ? state_changed{x->state} : state_changed{x.why()});
+      next.created.deliver(x);
+      control_done();
+    };
+    self->request(writer, caf::infinite, atom::create::value, *of, next.creates)
+      .await(finish, [this, finish](const caf::error& why) mutable {
+        finish(model::error{model::code::store_failed, self->system().render(why)});
+      });
+    return;
+  }
   auto finish = [this, next](const state_changed& x) mutable {
-    if (x) {
-      state = *x;
-      last_given = state.tail;
-      last_id = state.tail_id;
-      if (next.removes)
-        producers = {};
-      announce({});
-    }
+    changed(next, x);
     next.answer.deliver(x);
-    control_running = false;
-    controls.pop_front();
-    run_controls();
-    release_held();
-    watch_idleness();
+    control_done();
   };
   auto fail = [this, finish](const caf::error& why) mutable {
     finish(model::error{model::code::store_failed, self->system().render(why)});
@@ -152,6 +215,35 @@ void conversation_state::run_controls() {
     self->request(writer, caf::infinite, atom::remove::value, *of).await(finish, fail);
   else
     self->request(writer, caf::infinite, atom::close::value, *of).await(finish, fail);
+}
+
+void conversation_state::changed(const control& by, const state_changed& got) {
+  if (!got)
+    return;
+  if (by.removes) {
+    producers = {};
+    know({});
+  }
+  become(*got);
+  announce({});
+}
+
+void conversation_state::control_done() {
+  control_running = false;
+  controls.pop_front();
+  run_controls();
+  release_held();
+  watch_idleness();
+}
+
+caf::result<creation_done> conversation_state::create(const creation& x) {
+  last_use = self->clock().now();
+  if (auto why = unavailable())
+    return creation_done{*why};
+  auto promise = self->make_response_promise<creation_done>();
+  controls.push_back({.removes = false, .answer = {}, .creates = x, .created = promise});
+  run_controls();
+  return promise;
 }
 
 void conversation_state::release_held() {
@@ -219,6 +311,9 @@ conversation_actor::behavior_type conversation(conversation_state::self_pointer 
     [&state](atom::committed, const commit_report& x) { state.committed(x); },
     [&state](atom::close) { return state.close(); },
     [&state](atom::remove) { return state.remove(); },
+    [&state](atom::create, const creation& x) { return state.create(x); },
+    [&state](atom::touch) { state.touch(); },
+    [&state](atom::expire) { state.expire(); },
     [&state](atom::trimmed, const model::log_state& x) { state.trimmed(x); },
     [&state](atom::idle) { state.idle(); },
     [&state](atom::stop) {

@@ -25,7 +25,7 @@ namespace confab::actors {
 /// Receipts of one commit, gathered per connection.
 class answer_batches {
 public:
-  void add(const publication& to, const model::result<model::receipt>& got);
+  void add(const publication& to, append_answer answer);
   template <class Self>
   void send(Self* self) {
     for (auto& x : batches_)
@@ -41,6 +41,9 @@ private:
   std::unordered_map<const void*, std::size_t> index_;
 };
 
+/// Of a batch's payloads.
+[[nodiscard]] std::string_view content_type_of(const model::batch& x);
+
 struct conversation_state {
   using self_pointer = conversation_actor::stateful_pointer<conversation_state>;
 
@@ -53,17 +56,28 @@ struct conversation_state {
   void committed(const commit_report& x);
   caf::result<state_changed> close();
   caf::result<state_changed> remove();
+  caf::result<creation_done> create(const creation& x);
+  void touch();
+  void expire();
   void trimmed(const model::log_state& x);
   void idle();
 
   // Steps of the above.
 
+  /// What the log says of itself.
+  void know(const store::log_head& x);
+  void become(const model::log_state& x);
+  /// The deadline has come: nobody sees the log any more. The store removes it by its own clock.
+  void forget_expired();
+  void watch_expiry();
   /// Why nothing can be done now, if so.
   [[nodiscard]] std::optional<model::error> unavailable();
   void look_up(const publication& x);
   /// @param asked the epoch when it was asked.
   void looked_up(const std::string& key, const model::epoch& asked, const producer_read& got);
   void read_older(const publication& x);
+  /// Whether the draft's conditions keep it waiting, or out: then it is answered or held.
+  bool kept_out(const publication& x);
   /// Gives places and sends to the writer.
   void start(const publication& x);
   /// The oldest appends in flight are durable: receipts and the announcement.
@@ -76,6 +90,8 @@ struct conversation_state {
   /// It was appended before.
   void confirm(const publication& x, model::receipt got);
   void refuse(const publication& x, model::error why);
+  /// Every answer says how the log is by now.
+  void answer(answer_batches& to, const publication& x, const model::result<model::receipt>& got);
   void announce(std::vector<model::run_ptr> newest);
   /// The next closing or deleting, if nothing is in flight. CAF handles the latest `await` first, so there is one at a
   /// time: an opening, or a control.
@@ -96,10 +112,16 @@ struct conversation_state {
     std::shared_ptr<net::hub_feed> feed;
     std::size_t count = 0;
   };
+  /// Closing, deleting or creating; one of the promises is set.
   struct control {
     bool removes;
     caf::typed_response_promise<state_changed> answer;
+    creation creates = nullptr;
+    caf::typed_response_promise<creation_done> created = {};
   };
+  void run(control next);
+  void changed(const control& by, const state_changed& got);
+  void control_done();
 
   self_pointer self;
   environment* env = nullptr;
@@ -108,7 +130,12 @@ struct conversation_state {
   std::shared_ptr<const model::conversation_name> of;
 
   model::log_state state;
-  std::string content_type;
+  model::settings settings;
+  /// The last one that is durable, and the last one that is on its way.
+  std::string stream_seq, stream_seq_given;
+  /// An append that closes is on its way: what comes behind it waits.
+  bool closing = false;
+  bool expiry_pending = false;
   /// Set while the log cannot be opened.
   std::optional<model::error> broken;
   std::int64_t opened_ms = 0;

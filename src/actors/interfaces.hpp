@@ -27,10 +27,12 @@ namespace atom {
 using append = caf::atom_constant<caf::atom("append")>;
 using close = caf::atom_constant<caf::atom("close")>;
 using command = caf::atom_constant<caf::atom("command")>;
+using create = caf::atom_constant<caf::atom("create")>;
 using committed = caf::atom_constant<caf::atom("committed")>;
 using cursor = caf::atom_constant<caf::atom("cursor")>;
 using flush = caf::atom_constant<caf::atom("flush")>;
 using gone = caf::atom_constant<caf::atom("gone")>;
+using expire = caf::atom_constant<caf::atom("expire")>;
 using idle = caf::atom_constant<caf::atom("idle")>;
 using locate = caf::atom_constant<caf::atom("locate")>;
 using list = caf::atom_constant<caf::atom("list")>;
@@ -46,6 +48,7 @@ using stop = caf::atom_constant<caf::atom("stop")>;
 using subscribe = caf::atom_constant<caf::atom("subscribe")>;
 using superseded = caf::atom_constant<caf::atom("superseded")>;
 using tick = caf::atom_constant<caf::atom("tick")>;
+using touch = caf::atom_constant<caf::atom("touch")>;
 using trimmed = caf::atom_constant<caf::atom("trimmed")>;
 using unsubscribe = caf::atom_constant<caf::atom("unsubscr")>;
 } // namespace atom
@@ -113,6 +116,16 @@ struct append_request {
   /// Rises when an append of the conversation has failed; what was sent before is then refused.
   std::uint64_t round = 0;
   std::shared_ptr<const store::append> what;
+  /// The log's, or of the log that it creates.
+  std::string content_type;
+};
+using creation = std::shared_ptr<const model::creation>;
+using creation_done = model::result<model::created>;
+/// The deadline of a log has moved by use.
+struct new_deadline {
+  model::conversation_name name;
+  model::epoch epoch;
+  std::int64_t expires_ms = 0;
 };
 struct producer_request {
   model::conversation_name name;
@@ -141,6 +154,10 @@ using log_writer_actor = caf::typed_actor<
   // Closes or deletes a log, behind all queued appends. Errors: not_found, store_failed, append_unknown.
   caf::replies_to<atom::close, model::conversation_name>::with<state_changed>,
   caf::replies_to<atom::remove, model::conversation_name>::with<state_changed>,
+  // Creates a log, behind all queued appends. Errors: those of store::log_writer::create.
+  caf::replies_to<atom::create, model::conversation_name, creation>::with<creation_done>,
+  // Moves a deadline. A failure is logged: the next use moves it again.
+  caf::reacts_to<atom::touch, new_deadline>,
   // Moves a cursor, forward only; gathered with others. Errors: store_failed.
   caf::replies_to<atom::cursor, store::cursor_move>::with<model::status>,
   // One small step of retention. Errors are counted in the store's health.
@@ -156,6 +173,10 @@ using log_writer_actor = caf::typed_actor<
 struct append_answer {
   std::uint64_t request = 0;
   model::result<model::receipt> got;
+  /// The log as it was by then.
+  model::log_state state = {};
+  /// The highest durable number of the producer.
+  std::uint64_t producer_last = 0;
 };
 /// All answers of one commit to one connection.
 struct append_answers {
@@ -208,6 +229,12 @@ using conversation_actor = caf::typed_actor<
   // Errors: moved, not_found, store_failed, append_unknown.
   caf::replies_to<atom::close>::with<state_changed>,
   caf::replies_to<atom::remove>::with<state_changed>,
+  // Errors: moved, and those of store::log_writer::create.
+  caf::replies_to<atom::create, creation>::with<creation_done>,
+  // Somebody reads it: a ttl begins anew.
+  caf::reacts_to<atom::touch>,
+  // To itself: its deadline may have come.
+  caf::reacts_to<atom::expire>,
   // Retention removed entries.
   caf::reacts_to<atom::trimmed, model::log_state>,
   // To itself: nothing has happened for a while.
@@ -242,11 +269,14 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::append_answers)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::append_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::commit_report)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::connection_id)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::creation)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::creation_done)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::cursor_read)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::locate_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::list_range)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::list_read)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::located)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::new_deadline)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::opened)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::page_range)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::page_read)

@@ -65,7 +65,10 @@ void log_writer_state::commit() {
       continue;
     auto [i, is_new] = index.try_emplace(what.name, chains.size());
     if (is_new) {
-      chains.push_back({.name = what.name, .epoch = what.epoch, .appends = {}});
+      chains.push_back({.name = what.name,
+                        .epoch = what.epoch,
+                        .content_type = what.content_type,
+                        .appends = {}});
       addressees.push_back({from, what.round});
     }
     chains[i->second].appends.push_back(what.what);
@@ -79,8 +82,7 @@ void log_writer_state::commit() {
   for (std::size_t i = 0; i < chains.size(); ++i) {
     auto& [committed, state, failure] = outcomes[i];
     if (failure) {
-      spdlog::error("append: {}: seq {}: {}: {}", chains[i].name.text(),
-                    chains[i].appends[committed]->entries.front().at.value,
+      spdlog::error("append: {}: behind seq {}: {}: {}", chains[i].name.text(), state.tail.value,
                     to_string(failure->what), failure->detail);
       failed_rounds[chains[i].name] = addressees[i].round;
     } else {
@@ -157,6 +159,14 @@ log_writer_actor::behavior_type log_writer(log_writer_state::self_pointer self,
       if (auto done = state.session->remove(x); !done)
         return done.why();
       return model::log_state{.life = model::lifecycle::deleted};
+    },
+    [&state](atom::create, const model::conversation_name& x, const creation& what) -> creation_done {
+      state.commit();
+      return state.session->create(x, *what, state.env->wall_ms());
+    },
+    [&state](atom::touch, const new_deadline& x) {
+      if (auto done = state.session->touch(x.name, x.epoch, x.expires_ms); !done)
+        spdlog::error("{}: its deadline was not moved: {}", x.name.text(), done.why().detail);
     },
     [&state](atom::cursor, const store::cursor_move& x) { return state.move_cursor(x); },
     [&state](atom::retain) {

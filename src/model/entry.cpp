@@ -81,7 +81,7 @@ std::size_t weight(const entry& x) noexcept {
 }
 
 std::size_t batch::bytes() const noexcept {
-  std::size_t sum = producer.size() + 64;
+  std::size_t sum = producer.size() + where.stream_seq.size() + 64;
   for (const auto& x : drafts)
     sum += 64 + x.sender.size() + x.kind.size() + x.payload.size() + x.message.size() +
            x.source_id.size();

@@ -1,6 +1,7 @@
 // The vocabulary every layer shares: seq, id, epoch, position, entry, draft (DESIGN §2).
 #pragma once
 
+#include "model/content_type.hpp"
 #include "model/error.hpp"
 
 #include <compare>
@@ -73,7 +74,7 @@ struct entry {
   std::int64_t time_ms = 0;
   std::string sender;
   std::string kind;
-  /// In a conversation of `application/json`: valid JSON text, exactly as published.
+  /// Exactly as published; in a conversation of `application/json` valid JSON text.
   std::string payload;
   /// Who numbered this entry, and its number; empty and 0 without one. `~…` is internal, `=…` is an
   /// idempotency key; neither is shown to clients.
@@ -81,6 +82,8 @@ struct entry {
   std::uint64_t producer_seq = 0;
   std::string message;
   std::string source_id;
+  /// By the conversation's content type.
+  payload_form form = payload_form::json;
 
   friend bool operator==(const entry&, const entry&) = default;
 };
@@ -102,8 +105,31 @@ inline constexpr std::size_t message_bytes_max = 128;
 inline constexpr std::size_t producer_bytes_max = 128;
 inline constexpr std::size_t drafts_max = 1000;
 
+inline constexpr std::size_t stream_seq_bytes_max = 256;
+
+/// Which first numbers a producer may have (producers.hpp).
+enum class numbering : std::uint8_t {
+  any,       ///< An unknown producer, and a new epoch, may start anywhere.
+  from_zero, ///< They start at 0.
+};
+
+/// What must hold for a batch when its turn comes, and what it does besides appending.
+struct conditions {
+  /// The conversation's, else `content_type`; not asked of a batch without drafts. Empty:
+  /// `application/json`.
+  std::string content_type;
+  /// Do not create the conversation: `not_found`.
+  bool must_exist = false;
+  /// If not empty: beyond, byte by byte, the last one that was taken, else `stream_seq`.
+  std::string stream_seq;
+  /// Close the conversation in the same transaction. Without drafts, closing a closed one is no error.
+  bool closes = false;
+  model::numbering numbering = model::numbering::any;
+};
+
 /// Drafts that are appended together or not at all, under one number.
 struct batch {
+  /// Empty only if it closes.
   std::vector<draft> drafts;
   /// Empty: the connection gives it an internal one.
   std::string producer;
@@ -111,16 +137,24 @@ struct batch {
   std::uint64_t producer_seq = 0;
   /// Of the drafts, with an idempotency key (`producer` is `=key`): tells another body under the same key.
   std::uint64_t fingerprint = 0;
+  conditions where;
 
   [[nodiscard]] std::size_t bytes() const noexcept;
 };
 
-/// Where a batch went: entry i has seq `first + i` and id `{id.ms, id.n + i}`.
+/// Where a batch went: entry i has seq `first + i` and id `{id.ms, id.n + i}`. One without entries stands
+/// behind the tail of its moment, and `id` is the tail's.
 struct receipt {
   seq first;
   std::uint32_t count = 1;
   entry_id id;
   bool duplicate = false;
+
+  /// The tail behind it.
+  [[nodiscard]] seq last() const noexcept { return {first.value + count - 1}; }
+  [[nodiscard]] entry_id last_id() const noexcept {
+    return count == 0 ? id : entry_id{id.ms, id.n + count - 1};
+  }
 
   friend bool operator==(const receipt&, const receipt&) = default;
 };

@@ -16,6 +16,9 @@ std::string_view to_string(code x) noexcept {
   case code::not_found: return "not_found";
   case code::not_subscribed: return "not_subscribed";
   case code::bad_ack: return "bad_ack";
+  case code::conflict: return "conflict";
+  case code::gone: return "gone";
+  case code::stream_seq: return "stream_seq";
   case code::closed: return "closed";
   case code::content_type: return "content_type";
   case code::producer_gap: return "producer_gap";

@@ -24,6 +24,9 @@ enum class code : std::uint8_t {
   not_found,               ///< No such conversation or path. Permanent.
   not_subscribed,          ///< The connection does not follow this conversation. Permanent.
   bad_ack,                 ///< Acknowledges what was never sent. Permanent.
+  conflict,                ///< Exists with another configuration, or cannot be made so. Permanent.
+  gone,                    ///< Was deleted; its name is free when its last fork is gone. Permanent.
+  stream_seq,              ///< Not beyond the last `Stream-Seq` that was taken. Permanent.
   closed,                  ///< The conversation takes no more entries. Permanent.
   content_type,            ///< The conversation holds payloads of another type. Permanent.
   producer_gap,            ///< A producer's number is not its last + 1. Permanent.
@@ -52,7 +55,8 @@ struct error {
   code what = code::bad_request;
   /// For a person: names the field or option, the limit, and the kind of the value.
   std::string detail;
-  /// With `producer_gap`: the number that would be taken. 0 otherwise.
+  /// With `producer_gap`: the number that would be taken. With `producer_epoch`: the epoch in force.
+  /// 0 otherwise.
   std::uint64_t expected = 0;
 };
 

@@ -24,6 +24,14 @@ struct log_state {
   friend bool operator==(const log_state&, const log_state&) = default;
 };
 
+/// A log whose entries up to `through` are those of a fork, too: a position in it is one in the fork.
+struct ancestor {
+  model::epoch epoch;
+  seq through;
+
+  friend bool operator==(const ancestor&, const ancestor&) = default;
+};
+
 inline constexpr std::size_t page_entries_max = 1000;
 inline constexpr std::size_t page_bytes_max = 256 * 1024;
 

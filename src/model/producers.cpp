@@ -15,12 +15,19 @@ producer_verdict producers::check(const batch& x) {
     return {.what = kind::unknown};
   if (x.producer_epoch < p.epoch)
     return {.what = kind::fenced, .expected = p.epoch};
-  if (x.producer_epoch > p.epoch)
-    return {.what = kind::accept};
-  auto internal = x.producer.starts_with('~');
+  auto internal = internal_producer(x.producer);
+  auto from_zero = x.where.numbering == numbering::from_zero && !internal;
+  if (x.producer_epoch > p.epoch) {
+    auto starts = !from_zero || x.producer_seq == 0;
+    // Of nobody yet, it is a producer that has lost its beginning.
+    auto known = p.last || !p.in_flight.empty();
+    return {.what = starts ? kind::accept : known ? kind::bad_start : kind::gap};
+  }
   if (!p.last && p.in_flight.empty()) {
     if (p.refused && x.producer_seq > *p.refused && !internal)
       return {.what = kind::gap, .expected = *p.refused};
+    if (from_zero && x.producer_seq != 0)
+      return {.what = kind::gap, .expected = 0};
     return {.what = kind::accept};
   }
   if (x.fingerprint != p.fingerprint)
@@ -114,6 +121,11 @@ void producers::lose_track() {
     p.in_flight.clear();
     p.unsure = true;
   }
+}
+
+std::optional<std::uint64_t> producers::last_of(std::string_view id) const {
+  auto i = by_id_.find(std::string{id});
+  return i == by_id_.end() ? std::nullopt : i->second.last;
 }
 
 producers::producer& producers::touch(std::string_view id) {

@@ -2,10 +2,10 @@
 //
 // Invariants:
 // (1) Each number of a producer is appended at most once; a repeat gets the first one's receipt.
-// (2) An unknown producer may start at any number; then each is the last + 1. A refused one is not used up, and if it
+// (2) An unknown producer may start at any number (`numbering::from_zero`: at 0); then each is the last + 1. A refused one is not used up, and if it
 //     was the first, those that were sent behind it are a gap.
 //     Internal producers (`~…`) may leave numbers out: theirs only tell a retry from a new draft.
-// (3) A higher epoch fences the lower ones and may start at any number.
+// (3) A higher epoch fences the lower ones and may start at any number (`from_zero`: at 0).
 // (4) Memory is bounded: `producers_max` producers with `receipts_max` receipts each, in front of the stored table.
 //     Only producers with nothing in flight are forgotten, and not the one in use.
 #pragma once
@@ -22,6 +22,11 @@
 
 namespace confab::model {
 
+/// Numbered by a connection of this process, for drafts without a producer.
+[[nodiscard]] inline bool internal_producer(std::string_view producer) noexcept {
+  return producer.starts_with('~');
+}
+
 struct producer_verdict {
   enum class kind : std::uint8_t {
     accept,    ///< It is the next one.
@@ -30,7 +35,8 @@ struct producer_verdict {
     unknown,   ///< Ask the stored table, then `learned`, then again.
     older,     ///< Appended before (an internal one: perhaps); its receipt must be read back from the log.
     gap,       ///< `expected` is the number that would be taken.
-    fenced,    ///< Its epoch is lower than one that was seen.
+    bad_start, ///< A new epoch has to begin with number 0.
+    fenced,    ///< Its epoch is lower than one that was seen, `expected`.
     mismatch,  ///< An idempotency key with another body.
   } what = kind::accept;
   model::receipt receipt = {};
@@ -60,6 +66,9 @@ public:
   void failed(std::string_view producer, std::uint32_t epoch, std::uint64_t number);
   /// What became of all that is in flight is unknown: `check` says `unknown` until `learned`.
   void lose_track();
+
+  /// The highest number of this producer that is durable, if it is known.
+  [[nodiscard]] std::optional<std::uint64_t> last_of(std::string_view producer) const;
 
   [[nodiscard]] std::size_t size() const noexcept { return by_id_.size(); }
 

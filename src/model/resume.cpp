@@ -16,6 +16,11 @@ std::optional<std::uint64_t> parse_seq(std::string_view text) {
   return value;
 }
 
+bool shared(const sighting& seen, const epoch& of, seq at) {
+  return std::any_of(seen.ancestors.begin(), seen.ancestors.end(),
+                     [&](const ancestor& x) { return x.epoch == of && at <= x.through; });
+}
+
 resume_request from(after x) {
   return {.from = x, .epoch = std::nullopt, .id = std::nullopt};
 }
@@ -57,8 +62,9 @@ lookup needed(const resume_request& x, const log_state& known) noexcept {
     return known.epoch.empty() ? lookup::none : lookup::id;
   if (a.what != form::seq || a.at == seq{} || known.epoch.empty())
     return lookup::none;
+  // Perhaps it is a fork's, and the position one in its source.
   if (x.epoch && *x.epoch != known.epoch)
-    return lookup::none;
+    return lookup::seq;
   if (a.at > known.tail)
     return lookup::seq;
   if (!x.id || (a.at == known.tail && known.tail_id == *x.id) || a.at < known.first)
@@ -92,7 +98,8 @@ start resolve(const resume_request& x, const log_state& known, const sighting* s
   }
   if (a.at == seq{})
     return {};
-  if (known.epoch.empty() || (x.epoch && *x.epoch != known.epoch))
+  auto foreign = known.epoch.empty() || (x.epoch && *x.epoch != known.epoch);
+  if (foreign && !(seen && x.epoch && shared(*seen, *x.epoch, a.at)))
     return other_log;
   if (!seen)
     return {.at = a.at};

@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string_view>
+#include <vector>
 
 namespace confab::model {
 
@@ -36,6 +37,8 @@ enum class lookup : std::uint8_t { none, seq, id };
 struct sighting {
   log_state state;
   std::optional<position> found;
+  /// Of a fork: whose positions are its own.
+  std::vector<ancestor> ancestors = {};
 };
 
 /// Where the replay starts, and whether the reader must first be told that its position was of another log.

@@ -1,6 +1,7 @@
 // The border between sockets and actors: what a client asks for, what it is told, and who answers.
 #pragma once
 
+#include "model/creation.hpp"
 #include "model/entry.hpp"
 #include "model/log_state.hpp"
 #include "model/name.hpp"
@@ -62,6 +63,12 @@ struct ack_command {
   model::epoch epoch;
   model::seq at;
 };
+/// Creates a conversation; answered by `created_event`. Errors: `conflict`, `bad_request`, and of a fork
+/// `not_found` (there is no source), `conflict` (the source is gone, or of another content type).
+struct create_command {
+  model::conversation_name name;
+  std::shared_ptr<const model::creation> what;
+};
 struct page_command {
   model::conversation_name name;
   model::resume_request from;
@@ -96,8 +103,8 @@ struct cursor_move_command {
 };
 
 using command = std::variant<subscribe_command, unsubscribe_command, drop_command, publish_command, ack_command,
-                             page_command, info_command, close_command, delete_command, list_command,
-                             cursor_command, cursor_move_command>;
+                             create_command, page_command, info_command, close_command, delete_command,
+                             list_command, cursor_command, cursor_move_command>;
 
 // What a client is told.
 
@@ -122,6 +129,14 @@ struct published_event {
   model::receipt got;
   /// Bytes of the batch that this answers, which counted against the session's bound.
   std::size_t bytes = 0;
+  /// The log as it was by then, never before the receipt: its epoch, and whether it is closed.
+  model::log_state state = {};
+  /// The highest number of its producer that is in the log; a duplicate's may be beyond its own.
+  std::uint64_t producer_last = 0;
+};
+struct created_event {
+  model::conversation_name name;
+  model::created what;
 };
 struct acked_event {
   std::string ref;
@@ -132,11 +147,12 @@ struct page_event {
   std::shared_ptr<const model::page> held;
   /// Where the page starts after, and whether the asker's position was of another log.
   model::start after;
+  model::settings settings = {};
 };
 struct info_event {
   model::conversation_name name;
   model::log_state state;
-  std::string content_type;
+  model::settings settings;
 };
 struct deleted_event {};
 struct list_event {
@@ -157,10 +173,12 @@ struct failed_event {
   std::size_t bytes = 0;
   /// The conversation is not followed any more, also by an earlier subscribe.
   bool ends_subscription = false;
+  /// With `closed`: the log, whose tail will stay.
+  model::log_state state = {};
 };
 
-using event = std::variant<subscribed_event, unsubscribed_event, published_event, acked_event,
-                           page_event, info_event, deleted_event, list_event, cursor_event,
+using event = std::variant<subscribed_event, unsubscribed_event, published_event, created_event,
+                           acked_event, page_event, info_event, deleted_event, list_event, cursor_event,
                            failed_event>;
 
 /// The actor of one connection, as its session sees it. Called by one thread; the destructor says that the client has gone.

@@ -1,5 +1,6 @@
 #include "store/commit_rules.hpp"
 
+#include <algorithm>
 #include <random>
 
 namespace confab::store {
@@ -13,6 +14,8 @@ model::error about(const model::conversation_name& name, model::code what, const
 } // namespace
 
 std::optional<model::error> refuse_chain(const log_head& log, const chain& offered) {
+  if (log.gone)
+    return gone(offered.name);
   if (log.state.epoch != offered.epoch)
     return about(offered.name, model::code::moved,
                  "the log's epoch is '" + log.state.epoch.text + "', not '" + offered.epoch.text +
@@ -21,23 +24,30 @@ std::optional<model::error> refuse_chain(const log_head& log, const chain& offer
     return std::nullopt;
   if (log.state.life == model::lifecycle::closed)
     return about(offered.name, model::code::closed, "is closed and takes no more entries");
-  if (log.content_type != offered.content_type)
+  if (!model::same_content_type(log.settings.content_type, offered.content_type))
     return about(offered.name, model::code::content_type,
-                 "holds payloads of " + log.content_type + ", not of " + offered.content_type);
+                 "holds payloads of " + log.settings.content_type + ", not of " +
+                     offered.content_type);
   return std::nullopt;
 }
 
-std::optional<model::error> refuse_append(const model::log_state& log,
-                                          const model::conversation_name& name,
+std::optional<model::error> refuse_append(const log_head& log, const model::conversation_name& name,
                                           const append& offered) {
-  if (offered.entries.empty())
-    return about(name, model::code::store_failed, "an append without entries");
-  if (offered.entries.front().at != log.tail.next())
+  if (log.state.life == model::lifecycle::closed)
+    return about(name, model::code::closed, "is closed and takes no more entries");
+  if (!offered.stream_seq.empty() && offered.stream_seq <= log.stream_seq)
+    return about(name, model::code::stream_seq, "a later Stream-Seq was taken already");
+  if (offered.entries.empty()) {
+    if (!offered.closes || log.state.epoch.empty())
+      return about(name, model::code::store_failed, "an append without entries");
+    return std::nullopt;
+  }
+  if (offered.entries.front().at != log.state.tail.next())
     return about(name, model::code::moved,
-                 "the next seq is " + std::to_string(log.tail.value + 1) + ", not " +
+                 "the next seq is " + std::to_string(log.state.tail.value + 1) + ", not " +
                      std::to_string(offered.entries.front().at.value));
-  auto at = log.tail;
-  auto id = log.tail_id;
+  auto at = log.state.tail;
+  auto id = log.state.tail_id;
   for (const auto& x : offered.entries) {
     if (x.at != at.next() || x.at > model::seq_max)
       return about(name, model::code::store_failed,
@@ -51,6 +61,30 @@ std::optional<model::error> refuse_append(const model::log_state& log,
     id = x.id;
   }
   return std::nullopt;
+}
+
+model::error not_found(const model::conversation_name& name) {
+  return about(name, model::code::not_found, "does not exist");
+}
+
+model::error gone(const model::conversation_name& name) {
+  return about(name, model::code::gone,
+               "was deleted; its entries are kept for its forks, and its name until the last of "
+               "them is gone");
+}
+
+model::error name_taken(const model::conversation_name& name) {
+  auto why = gone(name);
+  why.what = model::code::conflict;
+  return why;
+}
+
+std::vector<model::ancestor> ancestors_of(const log_head& source, model::seq at) {
+  auto all = source.ancestors;
+  for (auto& x : all)
+    x.through = std::min(x.through, at);
+  all.push_back({source.state.epoch, at});
+  return all;
 }
 
 model::log_state believed(const chain& offered) {

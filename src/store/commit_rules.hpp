@@ -7,16 +7,24 @@
 
 namespace confab::store {
 
-/// Why a log in this state (empty epoch: none) takes nothing of a chain, if so: `moved`, `closed`,
-/// `content_type`.
+/// Why a log in this state (empty epoch: none) takes nothing of a chain, if so: `gone`, `moved`,
+/// `closed`, `content_type`.
 [[nodiscard]] std::optional<model::error> refuse_chain(const log_head& log, const chain& offered);
 
 /// Why a log in this state cannot take an append as its next, if so: `moved` when its first seq is
-/// not tail + 1; `store_failed` for what no caller should send: no entries, a hole, ids that do not
-/// rise.
-[[nodiscard]] std::optional<model::error> refuse_append(const model::log_state& log,
-                                                        const model::conversation_name& name,
-                                                        const append& offered);
+/// not tail + 1; `closed`; `stream_seq`; `store_failed` for what no caller should send: neither
+/// entries nor an end, a hole, ids that do not rise.
+[[nodiscard]] std::optional<model::error>
+refuse_append(const log_head& log, const model::conversation_name& name, const append& offered);
+
+[[nodiscard]] model::error not_found(const model::conversation_name& name);
+/// The name belongs to a log that is kept for its forks: `gone`; to whoever would create one,
+/// `conflict`.
+[[nodiscard]] model::error gone(const model::conversation_name& name);
+[[nodiscard]] model::error name_taken(const model::conversation_name& name);
+
+/// Whose positions are those of a fork that leaves `source` at `at`, the oldest first.
+[[nodiscard]] std::vector<model::ancestor> ancestors_of(const log_head& source, model::seq at);
 
 /// What a caller believes that the log is, for outcomes when nobody could look.
 [[nodiscard]] model::log_state believed(const chain& offered);

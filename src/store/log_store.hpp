@@ -1,6 +1,7 @@
 // The interface of durability: one writing session, any number of reading ones, on one store.
 #pragma once
 
+#include "model/creation.hpp"
 #include "model/entry.hpp"
 #include "model/log_state.hpp"
 #include "model/name.hpp"
@@ -18,14 +19,35 @@
 
 namespace confab::store {
 
+/// Where a fork left its source: it shows the source's entries through `at`; then, if `cut_bytes` is not
+/// 0, comes a copy of so many bytes of the next one, and then its own.
+struct fork_origin {
+  std::string source;
+  model::seq at;
+  std::uint64_t cut_bytes = 0;
+
+  friend bool operator==(const fork_origin&, const fork_origin&) = default;
+};
+
 /// What the log knows of one conversation when its actor starts.
 struct log_head {
-  model::log_state state;
-  std::string content_type;
+  model::log_state state = {};
+  model::settings settings = {};
+  /// The last `Stream-Seq` that was taken.
+  std::string stream_seq = {};
+  std::optional<fork_origin> fork = std::nullopt;
+  /// Of a fork: whose positions are its own.
+  std::vector<model::ancestor> ancestors = {};
+  /// Deleted or expired, and kept for its forks: nobody reads it, and its name is not free. The state
+  /// is that of a log which does not exist.
+  bool gone = false;
+
+  friend bool operator==(const log_head&, const log_head&) = default;
 };
 
 /// One batch with its places assigned: consecutive entries that share a producer number.
 struct append {
+  /// Empty only if it closes.
   std::vector<model::entry> entries;
   /// Empty: nothing to remember about a producer (as with internal `~…` ones, whose rows are not kept).
   std::string producer;
@@ -33,6 +55,11 @@ struct append {
   std::uint64_t producer_seq = 0;
   /// For `=key` producers, see `model::batch`.
   std::uint64_t fingerprint = 0;
+  /// If not empty: must be beyond the log's.
+  std::string stream_seq = {};
+  bool closes = false;
+  /// A new deadline of the log.
+  std::optional<std::int64_t> expires_ms = std::nullopt;
 };
 
 /// Everything queued for one conversation, in seq order. Shared between the conversation (which waits) and
@@ -101,13 +128,15 @@ class log_writer {
 public:
   virtual ~log_writer() = default;
 
-  /// A conversation that does not exist has an empty epoch. Errors: `read_failed`, `log_damaged`.
+  /// A conversation that does not exist, or has expired, has an empty epoch. Errors: `read_failed`,
+  /// `log_damaged`.
   [[nodiscard]] virtual model::result<log_head> open(const model::conversation_name& name) = 0;
 
   /// Commits all chains in one transaction (each conversation at most once in `chains`). When that fails it is
   /// tried once more, chain by chain and then append by append, so one bad draft fails alone. Inside the
   /// transaction: the epoch must be the log's, it must be open, and `seq = tail + 1`, else the chain is refused
-  /// from there (`moved` for a wrong epoch or seq, `closed`, `content_type`). A chain with an empty epoch creates the log.
+  /// from there (`moved` for a wrong epoch or seq, `closed`, `content_type`, `stream_seq`, `gone`). A chain with an
+  /// empty epoch creates the log.
   /// `store_failed`: a fence makes sure that the entries can never come back. `append_unknown`: that fence failed too;
   /// every commit is refused with `store_failed` until a fence succeeds (each call tries one first). `log_damaged`:
   /// the conversation's own rows cannot be read.
@@ -127,11 +156,25 @@ public:
   older_receipt(const model::conversation_name& name, std::string_view producer,
                 std::uint64_t number) = 0;
 
-  /// Marks the log as closed; again is no error. Errors: `not_found`, `store_failed`, `append_unknown`.
+  /// Creates a log with its first entries, or a fork, in one transaction. One that exists with the same
+  /// configuration is no error (`model::created`), and nothing is appended then. Errors: `conflict` (another
+  /// configuration, the name or the fork's source is gone, too many forks of forks), `content_type` (of the
+  /// source), `not_found` (no source), `bad_request` (no such fork point), `store_failed`, `append_unknown`,
+  /// `log_damaged`.
+  [[nodiscard]] virtual model::result<model::created>
+  create(const model::conversation_name& name, const model::creation& what, std::int64_t now_ms) = 0;
+
+  /// Moves the deadline of a log of this epoch; of another one it is left alone. Errors: as `close`, but `not_found`.
+  [[nodiscard]] virtual model::status touch(const model::conversation_name& name,
+                                            const model::epoch& epoch, std::int64_t expires_ms) = 0;
+
+  /// Marks the log as closed; again is no error. Errors: `not_found`, `gone`, `store_failed`,
+  /// `append_unknown`.
   [[nodiscard]] virtual model::result<model::log_state> close(const model::conversation_name& name) = 0;
 
   /// Removes the log with its entries, producers, keys and cursors. Entries beyond 10,000 are removed in later
-  /// small transactions (`retain`), invisible meanwhile. Errors: as `close`.
+  /// small transactions (`retain`), invisible meanwhile. While forks of it live, its entries stay and its name is
+  /// `gone`; the last of them takes it along. Errors: as `close`.
   [[nodiscard]] virtual model::status remove(const model::conversation_name& name) = 0;
 
   /// Moves cursors forward, never back (a cursor of another epoch is replaced). The id comes from the log.
@@ -139,14 +182,16 @@ public:
   [[nodiscard]] virtual model::status move_cursors(std::span<const cursor_move> moves,
                                                    std::int64_t now_ms) = 0;
 
-  /// One small step of retention (at most 500 entries, and expired producers, keys and cursors likewise).
+  /// One small step of retention (at most 500 entries, and expired logs, producers, keys and cursors likewise). What
+  /// it removes from a log is not in its forks any more either: their `first` rises with it.
   /// @returns what was trimmed; `more` is set when another step has work right now.
   [[nodiscard]] virtual std::vector<trim> retain(std::int64_t now_ms, bool& more) = 0;
 
   [[nodiscard]] virtual store::health health() const = 0;
 };
 
-/// A reading session. Used by one thread at a time; many can be open beside the writer.
+/// A reading session. Used by one thread at a time; many can be open beside the writer. A log that has expired, or is
+/// kept only for its forks, is not there.
 class log_reader {
 public:
   virtual ~log_reader() = default;
@@ -185,6 +230,8 @@ public:
                                                                              std::int64_t now_ms) = 0;
 };
 
+[[nodiscard]] std::int64_t system_wall_ms();
+
 struct options {
   /// `:memory:` keeps the log in memory.
   std::filesystem::path directory = "data";
@@ -193,7 +240,9 @@ struct options {
   std::int64_t cursor_ttl_s = 2'592'000;
   std::vector<model::retention_rule> retention;
   /// SQLite VFS; empty: the default one. Tests inject a failing one.
-  std::string vfs;
+  std::string vfs = {};
+  /// Tells readers what has expired: milliseconds since 1970. Tests replace it.
+  std::function<std::int64_t()> wall_ms = system_wall_ms;
 };
 
 /// A store that is open. Sessions must not outlive it.

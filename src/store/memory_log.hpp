@@ -5,6 +5,7 @@
 
 #include <deque>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <string>
@@ -14,7 +15,14 @@ namespace confab::store {
 
 struct memory_conversation {
   std::string epoch;
-  std::string content_type;
+  model::settings settings;
+  std::string stream_seq;
+  std::optional<fork_origin> fork;
+  std::vector<model::ancestor> ancestors;
+  /// How many forks it has that are still there, gone or not.
+  std::size_t forks = 0;
+  /// Kept for its forks.
+  bool gone = false;
   bool closed = false;
   model::seq first{1};
   /// Id and running total at first - 1.
@@ -60,10 +68,13 @@ struct memory_conversation {
             tail_id(),
             closed ? model::lifecycle::closed : model::lifecycle::open};
   }
-  [[nodiscard]] log_head head() const { return {state(), content_type}; }
+  [[nodiscard]] log_head head() const;
 
-  void push(const model::entry& x);
-  void remember(const append& x, std::int64_t now_ms);
+  /// Its form is that of the content type.
+  void push(model::entry x);
+  /// Without its checks.
+  void take(const append& x, std::int64_t now_ms);
+  void remember(const append& x, const model::receipt& got, std::int64_t now_ms);
   /// @pre first <= next <= tail + 1.
   void trim_to(model::seq next);
 };
@@ -74,7 +85,18 @@ struct memory_log {
   options how;
   std::map<std::string, memory_conversation> by_name;
 
+  /// Also one that has expired, or is kept for its forks.
   [[nodiscard]] memory_conversation* find(const model::conversation_name& name);
+  /// Null as well for one that has expired, or is kept for its forks.
+  [[nodiscard]] memory_conversation* living(const model::conversation_name& name,
+                                            std::int64_t now_ms);
+  /// Removes the conversation, or keeps it for its forks; and what was kept for this one alone.
+  void remove(const std::string& name);
+  /// What is trimmed from a log is not in its forks any more.
+  /// @pre first <= next <= tail + 1
+  void trim(const std::string& name, model::seq next);
 };
+
+[[nodiscard]] std::unique_ptr<log_reader> reader_of(std::shared_ptr<memory_log> log);
 
 } // namespace confab::store

@@ -1,6 +1,7 @@
 #include "store/memory_store.hpp"
 
 #include "store/commit_rules.hpp"
+#include "store/creation_rules.hpp"
 #include "store/memory_log.hpp"
 
 #include <algorithm>
@@ -11,8 +12,11 @@ namespace {
 
 using lock = std::lock_guard<std::mutex>;
 
-model::error not_found(const model::conversation_name& name) {
-  return {model::code::not_found, "conversation " + name.text() + " does not exist"};
+/// Why nothing living has this name.
+model::error absent(const model::conversation_name& name, const memory_conversation* held) {
+  if (held != nullptr && held->gone)
+    return gone(name);
+  return not_found(name);
 }
 
 class memory_writer final : public log_writer {
@@ -22,6 +26,9 @@ public:
   model::result<log_head> open(const model::conversation_name& name) override {
     lock guard{log_->mutex};
     const auto* found = log_->find(name);
+    if (found != nullptr && found->gone)
+      return found->head();
+    found = log_->living(name, log_->how.wall_ms());
     return found == nullptr ? log_head{} : found->head();
   }
 
@@ -43,7 +50,7 @@ public:
                                                       std::int64_t now_ms) override {
     lock guard{log_->mutex};
     std::optional<producer_row> row;
-    if (const auto* in = log_->find(name))
+    if (const auto* in = log_->living(name, now_ms))
       if (auto found = in->producers.find(producer);
           found != in->producers.end() &&
           !outlived(found->second.time_ms, log_->how.producer_ttl_s, now_ms))
@@ -55,19 +62,32 @@ public:
                                                              std::string_view producer,
                                                              std::uint64_t number) override;
 
+  model::result<model::created> create(const model::conversation_name& name,
+                                       const model::creation& what, std::int64_t now_ms) override;
+
+  model::status touch(const model::conversation_name& name, const model::epoch& epoch,
+                      std::int64_t expires_ms) override {
+    lock guard{log_->mutex};
+    auto* found = log_->living(name, log_->how.wall_ms());
+    if (found != nullptr && found->epoch == epoch.text)
+      found->settings.lifetime.expires_ms = expires_ms;
+    return model::nothing{};
+  }
+
   model::result<model::log_state> close(const model::conversation_name& name) override {
     lock guard{log_->mutex};
-    auto* found = log_->find(name);
+    auto* found = log_->living(name, log_->how.wall_ms());
     if (found == nullptr)
-      return not_found(name);
+      return absent(name, log_->find(name));
     found->closed = true;
     return found->state();
   }
 
   model::status remove(const model::conversation_name& name) override {
     lock guard{log_->mutex};
-    if (log_->by_name.erase(name.text()) == 0)
-      return not_found(name);
+    if (log_->living(name, log_->how.wall_ms()) == nullptr)
+      return absent(name, log_->find(name));
+    log_->remove(name.text());
     return model::nothing{};
   }
 
@@ -77,6 +97,7 @@ public:
 
 private:
   chain_outcome commit_one(const chain& x, std::int64_t now_ms);
+  memory_conversation& begin(const model::conversation_name& name, model::settings settings);
 
   std::shared_ptr<memory_log> log_;
   store::health health_;
@@ -87,33 +108,95 @@ private:
 chain_outcome memory_writer::commit_one(const chain& x, std::int64_t now_ms) {
   chain_outcome outcome;
   auto* in = log_->find(x.name);
+  if (in != nullptr && !in->gone && in->settings.lifetime.expired(now_ms)) {
+    log_->remove(x.name.text());
+    in = log_->find(x.name);
+  }
   if (in != nullptr)
-    outcome.state = in->state();
+    outcome.state = in->head().state;
   outcome.failure = refuse_chain(in == nullptr ? log_head{} : in->head(), x);
   if (outcome.failure)
     return outcome;
-  auto create = [&] {
-    in = &log_->by_name[x.name.text()];
-    in->epoch = random_epoch() + ".1";
-    in->content_type = x.content_type;
-  };
+  auto create = [&] { in = &begin(x.name, {x.content_type, {}}); };
   if (in == nullptr && x.appends.empty())
     create();
   for (const auto& next : x.appends) {
-    outcome.failure =
-        refuse_append(in == nullptr ? model::log_state{} : in->state(), x.name, *next);
+    outcome.failure = refuse_append(in == nullptr ? log_head{} : in->head(), x.name, *next);
     if (outcome.failure)
       break;
     if (in == nullptr)
       create();
-    for (const auto& entry : next->entries)
-      in->push(entry);
-    in->remember(*next, now_ms);
+    in->take(*next, now_ms);
     ++outcome.committed;
   }
   if (in != nullptr)
     outcome.state = in->state();
   return outcome;
+}
+
+memory_conversation& memory_writer::begin(const model::conversation_name& name,
+                                          model::settings settings) {
+  auto& in = log_->by_name[name.text()];
+  in.epoch = random_epoch() + ".1";
+  in.settings = std::move(settings);
+  return in;
+}
+
+model::result<model::created> memory_writer::create(const model::conversation_name& name,
+                                                    const model::creation& what,
+                                                    std::int64_t now_ms) {
+  lock guard{log_->mutex};
+  if (const auto* held = log_->living(name, now_ms)) {
+    if (auto refused = refuse_existing(name, held->head(), what))
+      return *refused;
+    return model::created{held->state(), held->settings, true};
+  }
+  if (auto* held = log_->find(name); held != nullptr && !held->gone)
+    log_->remove(name.text());
+  if (log_->find(name) != nullptr)
+    return name_taken(name);
+  memory_conversation* source = nullptr;
+  log_head seen;
+  if (what.fork) {
+    source = log_->living(what.fork->source, now_ms);
+    if (const auto* held = log_->find(what.fork->source); source != nullptr || held != nullptr)
+      seen = source != nullptr ? source->head() : held->gone ? held->head() : log_head{};
+  }
+  auto settings = settings_of(what, source == nullptr ? nullptr : &seen, now_ms);
+  if (!settings)
+    return settings.why();
+  std::optional<fork_origin> origin;
+  std::optional<model::entry> cut;
+  if (what.fork) {
+    auto at = fork_origin_of(*what.fork, seen);
+    if (!at)
+      return at.why();
+    origin = *at;
+    if (origin->cut_bytes > 0) {
+      auto copy = cut_copy(&source->at(origin->at.next()).entry, origin->cut_bytes);
+      if (!copy)
+        return copy.why();
+      cut = std::move(*copy);
+    }
+  }
+  auto& in = begin(name, std::move(*settings));
+  if (origin) {
+    in.first = source->first;
+    in.base_id = source->base_id;
+    in.base_bytes = source->base_bytes;
+    for (auto at = source->first; at <= origin->at; at = at.next())
+      in.push(source->at(at).entry);
+    in.ancestors = ancestors_of(seen, origin->at);
+    in.fork = std::move(origin);
+    ++source->forks;
+  }
+  if (cut)
+    in.push(std::move(*cut));
+  for (auto& x : placed(what.drafts, in.tail(), in.tail_id(), now_ms))
+    in.push(std::move(x));
+  in.closed = what.closed;
+  ++health_.commits;
+  return model::created{in.state(), in.settings, false};
 }
 
 model::result<std::optional<model::receipt>>
@@ -149,7 +232,7 @@ memory_writer::older_receipt(const model::conversation_name& name, std::string_v
 model::status memory_writer::move_cursors(std::span<const cursor_move> moves, std::int64_t now_ms) {
   lock guard{log_->mutex};
   for (const auto& x : moves) {
-    auto* in = log_->find(x.key.conversation);
+    auto* in = log_->living(x.key.conversation, now_ms);
     if (in != nullptr && x.removes)
       in->cursors.erase({x.key.user, x.key.client});
     if (x.removes || in == nullptr || in->epoch != x.epoch.text || x.at > in->tail())
@@ -174,16 +257,22 @@ std::vector<trim> memory_writer::retain(std::int64_t now_ms, bool& more) {
   auto budget = step_entries_max;
   auto at = log_->by_name.upper_bound(walked_);
   int seen = 0;
-  for (; at != log_->by_name.end() && seen < step_conversations_max && budget > 0; ++at, ++seen) {
+  for (; at != log_->by_name.end() && seen < step_conversations_max && budget > 0; ++seen) {
     walked_ = at->first;
     auto& in = at->second;
+    if (!in.gone && in.settings.lifetime.expired(now_ms)) {
+      log_->remove(walked_);
+      at = log_->by_name.upper_bound(walked_);
+      continue;
+    }
+    ++at;
     std::erase_if(in.producers, [&](const auto& x) {
       return outlived(x.second.time_ms, log_->how.producer_ttl_s, now_ms);
     });
     std::erase_if(in.cursors, [&](const auto& x) {
       return outlived(x.second.time_ms, log_->how.cursor_ttl_s, now_ms);
     });
-    const auto* rule = model::rule_for(log_->how.retention, at->first);
+    const auto* rule = model::rule_for(log_->how.retention, walked_);
     if (rule == nullptr)
       continue;
     auto target = model::retained_from(*rule, in.first, in.tail(), now_ms, [&](model::seq x) {
@@ -195,8 +284,8 @@ std::vector<trim> memory_writer::retain(std::int64_t now_ms, bool& more) {
     if (next <= in.first)
       continue;
     budget -= next.value - in.first.value;
-    in.trim_to(next);
-    trims.push_back({*model::conversation_name::parse(at->first), in.state()});
+    log_->trim(walked_, next);
+    trims.push_back({*model::conversation_name::parse(walked_), in.state()});
   }
   // A walk ends at the last name; while one that trimmed something is not through, it goes on at
   // once.
@@ -212,100 +301,6 @@ std::vector<trim> memory_writer::retain(std::int64_t now_ms, bool& more) {
   return trims;
 }
 
-class memory_reader final : public log_reader {
-public:
-  explicit memory_reader(std::shared_ptr<memory_log> log) : log_{std::move(log)} {}
-
-  model::result<model::page> page(const model::conversation_name& name, model::seq from,
-                                  model::seq through) override {
-    lock guard{log_->mutex};
-    model::page page;
-    const auto* in = log_->find(name);
-    if (in == nullptr)
-      return page;
-    page.state = in->state();
-    auto at = std::max(from, in->first);
-    auto last = std::min(through, in->tail());
-    if (at > last)
-      return page;
-    std::size_t bytes = 0;
-    for (; at <= last && page.entries.size() < model::page_entries_max; at = at.next()) {
-      const auto& x = in->at(at).entry;
-      bytes += model::weight(x);
-      if (bytes > model::page_bytes_max && !page.entries.empty())
-        break;
-      page.entries.push_back(x);
-    }
-    page.full = at <= last || last == through;
-    return page;
-  }
-
-  model::result<located> locate(const model::conversation_name& name, model::seq at) override {
-    lock guard{log_->mutex};
-    located result;
-    const auto* in = log_->find(name);
-    if (in == nullptr)
-      return result;
-    result.head = in->head();
-    if (at >= in->first && at <= in->tail())
-      result.found = model::position{{in->epoch}, at, in->at(at).entry.id};
-    return result;
-  }
-
-  model::result<located> locate_id(const model::conversation_name& name,
-                                   model::entry_id id) override {
-    lock guard{log_->mutex};
-    located result;
-    const auto* in = log_->find(name);
-    if (in == nullptr)
-      return result;
-    result.head = in->head();
-    if (auto source = in->source_ids.find(to_string(id)); source != in->source_ids.end()) {
-      auto at = *source->second.rbegin();
-      result.found = model::position{{in->epoch}, at, in->at(at).entry.id};
-      return result;
-    }
-    auto beyond = std::upper_bound(
-        in->entries.begin(), in->entries.end(), id,
-        [](model::entry_id x, const memory_conversation::held& y) { return x < y.entry.id; });
-    if (beyond != in->entries.begin())
-      result.found =
-          model::position{{in->epoch}, std::prev(beyond)->entry.at, std::prev(beyond)->entry.id};
-    else if (in->first.value > 1 && in->base_id <= id)
-      result.found = model::position{{in->epoch}, {in->first.value - 1}, in->base_id};
-    return result;
-  }
-
-  model::result<std::vector<listed>> list(const std::string& prefix, const std::string& after,
-                                          std::size_t limit) override {
-    lock guard{log_->mutex};
-    std::vector<listed> result;
-    for (auto i = log_->by_name.lower_bound(std::max(prefix, after));
-         i != log_->by_name.end() && i->first.starts_with(prefix) && result.size() < limit; ++i) {
-      auto name = model::conversation_name::parse(i->first);
-      const auto* in = name && i->first > after ? log_->find(*name) : nullptr;
-      if (in != nullptr)
-        result.push_back({std::move(*name), in->head()});
-    }
-    return result;
-  }
-
-  model::result<std::optional<model::position>> cursor(const cursor_key& key,
-                                                       std::int64_t now_ms) override {
-    lock guard{log_->mutex};
-    std::optional<model::position> at;
-    if (const auto* in = log_->find(key.conversation))
-      if (auto found = in->cursors.find({key.user, key.client});
-          found != in->cursors.end() &&
-          !outlived(found->second.time_ms, log_->how.cursor_ttl_s, now_ms))
-        at = found->second.at;
-    return at;
-  }
-
-private:
-  std::shared_ptr<memory_log> log_;
-};
-
 class memory_store final : public log_store {
 public:
   explicit memory_store(const options& how) : log_{std::make_shared<memory_log>()} {
@@ -313,9 +308,7 @@ public:
   }
 
   std::unique_ptr<log_writer> writer() override { return std::make_unique<memory_writer>(log_); }
-  model::result<std::unique_ptr<log_reader>> reader() override {
-    return std::unique_ptr<log_reader>{std::make_unique<memory_reader>(log_)};
-  }
+  model::result<std::unique_ptr<log_reader>> reader() override { return reader_of(log_); }
   std::string description() const override { return "memory (lost when the process ends)"; }
   model::status close() override { return model::nothing{}; }
 

@@ -11,7 +11,15 @@ append_statements::append_statements(database& db, const std::string& generation
     create_{
         db, "creating a conversation",
         "INSERT INTO conversations(name, epoch, first, base_ms, base_n, base_bytes, content_type, "
-        "closed, created_ms) VALUES(?1, ?2, 1, 0, 0, 0, ?3, 0, ?4)"},
+        "closed, created_ms, expires_ms, ttl_s) "
+        "VALUES(?1, ?2, 1, 0, 0, 0, ?3, 0, ?4, iif(?5, ?6, NULL), iif(?7, ?8, NULL))"},
+    fork_{db, "forking a conversation",
+          "UPDATE conversations SET first = ?2, base_ms = ?3, base_n = ?4, base_bytes = ?5, "
+          "fork_row = ?6, fork_of = ?7, fork_seq = ?8, fork_cut = ?9, fork_ms = ?10, "
+          "fork_n = ?11, fork_bytes = ?12 WHERE id = ?1"},
+    status_{db, "changing a conversation",
+            "UPDATE conversations SET closed = ?2, stream_seq = ?3, "
+            "expires_ms = iif(?4, ?5, NULL) WHERE id = ?1"},
     entry_{
         db, "appending an entry",
         "INSERT INTO entries(conversation, seq, ms, n, bytes_through, crc, time_ms, producer_seq, "
@@ -27,18 +35,64 @@ append_statements::append_statements(database& db, const std::string& generation
          "ms, n, time_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"} {}
 
 conversation_head append_statements::create(const std::string& name,
-                                            const std::string& content_type, std::int64_t now_ms) {
+                                            const model::settings& settings, std::int64_t now_ms) {
   conversation_head made;
   auto token = random_epoch();
-  query{create_, name, token, content_type, now_ms}.run();
+  const auto& life = settings.lifetime;
+  query{create_,
+        name,
+        token,
+        settings.content_type,
+        now_ms,
+        life.expires_ms ? 1 : 0,
+        life.expires_ms.value_or(0),
+        life.ttl_s ? 1 : 0,
+        life.ttl_s.value_or(0)}
+      .run();
   made.row = sqlite3_last_insert_rowid(handle_);
   made.epoch = token + generation_suffix_;
-  made.content_type = content_type;
+  made.settings = settings;
   return made;
 }
 
-void append_statements::entries(conversation_head& log, const append& x) {
-  for (const auto& e : x.entries) {
+void append_statements::fork(conversation_head& log, const conversation_head& source,
+                             const fork_origin& origin, const row_reader::mark& at) {
+  log.fork = origin;
+  log.fork_id = at.id;
+  log.fork_bytes = at.bytes_through;
+  log.first = source.first;
+  log.base_id = source.base_id;
+  log.base_bytes = source.base_bytes;
+  log.tail = origin.at;
+  log.tail_id = at.id;
+  log.tail_bytes = at.bytes_through;
+  query{fork_,          log.row,    log.first.value, log.base_id.ms,  log.base_id.n,
+        log.base_bytes, source.row, origin.source,   origin.at.value, origin.cut_bytes,
+        at.id.ms,       at.id.n,    at.bytes_through}
+      .run();
+  log.share(source);
+}
+
+void append_statements::status(conversation_head& log, const append& x) {
+  if (!x.closes && x.stream_seq.empty() && !x.expires_ms)
+    return;
+  log.closed = log.closed || x.closes;
+  if (!x.stream_seq.empty())
+    log.stream_seq = x.stream_seq;
+  auto& deadline = log.settings.lifetime.expires_ms;
+  if (x.expires_ms)
+    deadline = x.expires_ms;
+  query{status_,
+        log.row,
+        log.closed ? 1 : 0,
+        blob{log.stream_seq},
+        deadline ? 1 : 0,
+        deadline.value_or(0)}
+      .run();
+}
+
+void append_statements::entries(conversation_head& log, std::span<const model::entry> all) {
+  for (const auto& e : all) {
     auto bytes_through = log.tail_bytes + model::weight(e);
     query{entry_,
           log.row,
@@ -66,22 +120,26 @@ void append_statements::producer(const conversation_head& log, const append& x,
                                  std::int64_t now_ms) {
   if (x.producer.empty() || x.producer.front() == '~')
     return;
-  const auto& first = x.entries.front();
+  // One without entries stands behind the tail, which it has closed.
+  bool none = x.entries.empty();
+  auto at = none ? log.tail.next() : x.entries.front().at;
+  auto id = none ? log.tail_id : x.entries.front().id;
   if (x.producer.front() == '=')
     query{key_,
           log.row,
           std::string_view{x.producer}.substr(1),
           x.fingerprint,
           x.producer_seq,
-          first.at.value,
+          at.value,
           x.entries.size(),
-          first.id.ms,
-          first.id.n,
+          id.ms,
+          id.n,
           now_ms}
         .run();
   else
-    query{producer_,      log.row,          x.producer,  x.producer_epoch, x.producer_seq,
-          first.at.value, x.entries.size(), first.id.ms, first.id.n,       now_ms}
+    query{producer_,      log.row,  x.producer,       x.producer_epoch,
+          x.producer_seq, at.value, x.entries.size(), id.ms,
+          id.n,           now_ms}
         .run();
 }
 

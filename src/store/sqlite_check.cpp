@@ -76,10 +76,26 @@ private:
     }
   }
 
+  struct beginning {
+    model::seq at;
+    model::entry_id id;
+    std::uint64_t bytes = 0;
+  };
+  /// Where a log's own rows begin. A fork's source has to hold what it shares.
+  beginning own_beginning(const std::string& name, const conversation_head& log) {
+    if (!log.fork || log.first > log.fork->at.next())
+      return {log.first, log.base_id, log.base_bytes};
+    auto at = log.fork->at;
+    auto [id, bytes] = rows_.mark_at(name, log, at);
+    if (id != log.fork_id || bytes != log.fork_bytes)
+      defect(damaged_entry(name, at, "the source's entry there is not the one that it left at")
+                 .what());
+    return {at.next(), log.fork_id, log.fork_bytes};
+  }
+
   void entries(const std::string& name, const conversation_head& log) {
-    auto at = log.first;
-    auto id = log.base_id;
-    auto bytes = log.base_bytes;
+    auto [at, id, bytes] = own_beginning(name, log);
+    const auto first = at;
     for (query row{entries_, log.row}; row.next();) {
       model::seq found{row.natural(0, model::seq_max.value)};
       if (found.value == 0) {
@@ -87,7 +103,7 @@ private:
         continue;
       }
       ++summary_.entries;
-      if (found < log.first) {
+      if (found < first) {
         defect(damaged_entry(name, found, "is below the log's first").what());
         continue;
       }
@@ -138,7 +154,7 @@ private:
       auto count = row.natural(3, UINT32_MAX);
       model::entry_id id{row.natural(4), row.natural(5)};
       where += std::to_string(first.value) + ": ";
-      if (!row.sound() || first.value == 0 || count == 0) {
+      if (!row.sound() || first.value == 0) {
         defect(where + "a column has the wrong type or range");
         return;
       }

@@ -26,7 +26,7 @@ sqlite_reader::sqlite_reader(const options& how, const database_options& where,
     source_{
         db_, "looking for a source id",
         "SELECT seq FROM entries WHERE conversation = ?1 AND source_id = ?2 AND source_id <> '' "
-        "ORDER BY seq DESC LIMIT 1"},
+        "AND seq <= ?3 ORDER BY seq DESC LIMIT 1"},
     cursor_{
         db_, "reading a cursor",
         "SELECT epoch, seq, ms, n, time_ms FROM cursors WHERE conversation = ?1 AND user = ?2 AND "
@@ -39,7 +39,7 @@ model::result<model::page> sqlite_reader::page(const model::conversation_name& n
                                                model::seq from, model::seq through) try {
   model::page page;
   transaction snapshot{db_, transaction::kind::read};
-  auto log = rows_.find(name.text());
+  auto log = living(name.text());
   if (!log)
     return page;
   page.state = log->state();
@@ -52,24 +52,33 @@ model::result<model::page> sqlite_reader::page(const model::conversation_name& n
   page.entries.reserve(std::min<std::size_t>(last.value - at.value + 1, 256));
   std::size_t bytes = 0;
   auto previous = log->base_id;
-  query row{entries_, log->row, at.value, last.value};
-  for (; at <= last; at = at.next()) {
+  const auto form = log->form();
+  auto read_one = [&](query& row, std::int64_t holder) {
     if (page.entries.size() == model::page_entries_max)
-      break;
+      return false;
     if (!row.next())
       throw damaged_entry(name.text(), at, "is missing, and so is everything behind it");
     auto& entry = page.entries.emplace_back();
-    (void)read_entry(row, name.text(), log->row, at, entry);
+    (void)read_entry(row, name.text(), holder, at, entry);
+    entry.form = form;
     if (entry.id <= previous)
       throw damaged_entry(name.text(), at,
                           "the id " + to_string(entry.id) + " is not beyond " +
                               to_string(previous));
     previous = entry.id;
     bytes += model::weight(entry);
-    if (bytes > model::page_bytes_max && page.entries.size() > 1) {
-      page.entries.pop_back();
-      break;
-    }
+    if (bytes <= model::page_bytes_max || page.entries.size() == 1)
+      return true;
+    page.entries.pop_back();
+    return false;
+  };
+  // Of a fork, one part after the other: whose entries it shares, the oldest first, then its own.
+  for (bool more = true; more && at <= last;) {
+    auto part = log->place_of(at);
+    auto end = std::min(last, part.through);
+    query row{entries_, part.row, at.value, end.value};
+    while (at <= end && (more = read_one(row, part.row)))
+      at = at.next();
   }
   page.full = at <= last || last == through;
   return page;
@@ -81,7 +90,7 @@ model::result<log_reader::located> sqlite_reader::locate(const model::conversati
                                                          model::seq at) try {
   located result;
   transaction snapshot{db_, transaction::kind::read};
-  auto log = rows_.find(name.text());
+  auto log = living(name.text(), &result.head.gone);
   if (!log)
     return result;
   result.head = log->head();
@@ -97,7 +106,7 @@ model::result<log_reader::located> sqlite_reader::locate_id(const model::convers
                                                             model::entry_id id) try {
   located result;
   transaction snapshot{db_, transaction::kind::read};
-  auto log = rows_.find(name.text());
+  auto log = living(name.text(), &result.head.gone);
   if (!log)
     return result;
   result.head = log->head();
@@ -111,6 +120,15 @@ model::result<log_reader::located> sqlite_reader::locate_id(const model::convers
   return why.as_read_error();
 }
 
+std::optional<conversation_head> sqlite_reader::living(const std::string& name, bool* gone) {
+  auto log = rows_.find(name);
+  if (log && gone != nullptr)
+    *gone = log->gone;
+  if (log && !log->living(how_.wall_ms()))
+    log.reset();
+  return log;
+}
+
 model::position sqlite_reader::position_at(const std::string& name, const conversation_head& log,
                                            model::seq at) {
   auto found = rows_.entry(name, log, at);
@@ -122,11 +140,16 @@ model::position sqlite_reader::position_at(const std::string& name, const conver
 std::optional<model::seq>
 sqlite_reader::place_of(const std::string& name, const conversation_head& log, model::entry_id id) {
   auto text = to_string(id);
-  if (query row{source_, log.row, text}; row.next()) {
-    model::seq at{row.natural(0, model::seq_max.value)};
-    if (row.sound() && at >= log.first && at <= log.tail)
-      return at;
-  }
+  // The newest part first.
+  std::vector<conversation_head::place> parts{{log.row, log.tail}};
+  for (auto part = log.shared.rbegin(); part != log.shared.rend(); ++part)
+    parts.push_back({part->row, part->through});
+  for (const auto& part : parts)
+    if (query row{source_, part.row, text, part.through.value}; row.next()) {
+      model::seq at{row.natural(0, model::seq_max.value)};
+      if (row.sound() && at >= log.first && at <= log.tail)
+        return at;
+    }
   // low: not beyond the id; high: beyond it.
   auto low = log.first.value - 1;
   auto high = log.tail.value + 1;
@@ -149,7 +172,7 @@ sqlite_reader::list(const std::string& prefix, const std::string& after, std::si
     auto name = model::conversation_name::parse(row.text(0));
     if (!name || !row.sound())
       throw failure{"a conversation has a name that is none"};
-    if (auto log = rows_.find(name->text()))
+    if (auto log = living(name->text()))
       result.push_back({std::move(*name), log->head()});
   }
   return result;
@@ -160,7 +183,7 @@ sqlite_reader::list(const std::string& prefix, const std::string& after, std::si
 model::result<std::optional<model::position>> sqlite_reader::cursor(const cursor_key& key,
                                                                     std::int64_t now_ms) try {
   transaction snapshot{db_, transaction::kind::read};
-  auto log = rows_.find(key.conversation.text());
+  auto log = living(key.conversation.text());
   if (!log)
     return std::optional<model::position>{};
   query row{cursor_, log->row, key.user, key.client};

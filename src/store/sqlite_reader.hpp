@@ -24,6 +24,8 @@ public:
                                                        std::int64_t now_ms) override;
 
 private:
+  /// Empty as well for a log that has expired, or is kept for its forks; then `gone` is set.
+  std::optional<conversation_head> living(const std::string& name, bool* gone = nullptr);
   /// Of an entry that the log holds. Throws `failure` when it is missing.
   model::position position_at(const std::string& name, const conversation_head& log, model::seq at);
   /// The place of an id: its `source_id`, else by binary search, for ids rise with seq.

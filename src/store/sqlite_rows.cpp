@@ -1,6 +1,7 @@
 #include "store/sqlite_rows.hpp"
 
 #include "store/crc32c.hpp"
+#include "store/creation_rules.hpp"
 
 #include <algorithm>
 #include <array>
@@ -9,6 +10,12 @@
 namespace confab::store {
 
 namespace {
+
+/// What `row_reader::read` expects, in its order.
+constexpr const char* conversation_columns =
+    "SELECT id, epoch, first, base_ms, base_n, base_bytes, content_type, closed, gone, stream_seq, "
+    "expires_ms, ttl_s, fork_row, fork_of, fork_seq, fork_cut, fork_ms, fork_n, fork_bytes "
+    "FROM conversations ";
 
 bool epoch_text(std::string_view text) {
   return text.size() >= 8 && text.size() <= 10 && std::all_of(text.begin(), text.end(), [](char c) {
@@ -25,6 +32,39 @@ failure damaged_conversation(std::string_view name, std::string_view what) {
 model::log_state conversation_head::state() const {
   return {
       {epoch}, first, tail, tail_id, closed ? model::lifecycle::closed : model::lifecycle::open};
+}
+
+log_head conversation_head::head() const {
+  if (gone)
+    return {.gone = true};
+  std::vector<model::ancestor> ancestors;
+  for (const auto& x : shared)
+    ancestors.push_back({{x.epoch}, x.through});
+  return {state(), settings, stream_seq, fork, std::move(ancestors), false};
+}
+
+conversation_head::place conversation_head::place_of(model::seq at) const noexcept {
+  for (const auto& x : shared)
+    if (at <= x.through)
+      return {x.row, x.through};
+  return {row, tail};
+}
+
+void conversation_head::share(const conversation_head& source) {
+  auto at = fork->at;
+  shared = source.shared;
+  shared.push_back({source.row, source.epoch, at});
+  // Where the source left its own source may be behind the place where this one leaves it.
+  for (auto& x : shared)
+    x.through = std::min(x.through, at);
+  // What retention took from the source is not in this log either.
+  auto begins = std::min(source.first, at.next());
+  if (begins <= first)
+    return;
+  bool some = source.first <= at.next();
+  first = begins;
+  base_id = some ? source.base_id : fork_id;
+  base_bytes = some ? source.base_bytes : fork_bytes;
 }
 
 failure damaged_entry(std::string_view name, model::seq at, std::string_view what) {
@@ -86,8 +126,8 @@ std::uint64_t read_entry(query& row, std::string_view name, std::int64_t convers
 row_reader::row_reader(database& db, std::int64_t generation)
   : generation_suffix_{'.' + std::to_string(generation)},
     conversation_{db, "reading a conversation",
-                  "SELECT id, epoch, first, base_ms, base_n, base_bytes, content_type, closed "
-                  "FROM conversations WHERE name = ?1"},
+                  std::string{conversation_columns} + "WHERE name = ?1"},
+    by_row_{db, "reading a fork's source", std::string{conversation_columns} + "WHERE id = ?1"},
     tail_{db, "reading a tail",
           "SELECT seq, ms, n, bytes_through FROM entries WHERE conversation = ?1 "
           "ORDER BY seq DESC LIMIT 1"},
@@ -97,46 +137,97 @@ row_reader::row_reader(database& db, std::int64_t generation)
     mark_{db, "reading an entry",
           "SELECT ms, n, bytes_through FROM entries WHERE conversation = ?1 AND seq = ?2"} {}
 
-std::optional<conversation_head> row_reader::find(const std::string& name) {
-  conversation_head found;
-  query row{conversation_, name};
-  if (!row.next())
-    return std::nullopt;
-  found.row = row.integer(0);
-  found.epoch = row.text(1);
-  found.first = {row.natural(2, model::seq_max.value + 1)};
-  found.base_id = {row.natural(3), row.natural(4)};
-  found.base_bytes = row.natural(5);
-  found.content_type = row.text(6);
-  found.closed = row.natural(7, 1) != 0;
-  if (!row.sound() || found.first.value == 0 || !epoch_text(found.epoch))
-    throw damaged_conversation(name, "its row has a wrong type or range");
-  found.epoch += generation_suffix_;
+/// One row of the table, before its sources have been looked at.
+struct row_reader::found_row {
+  conversation_head head;
+  std::optional<std::int64_t> source;
+};
 
-  query tail{tail_, found.row};
-  if (tail.next()) {
-    found.tail = {tail.natural(0, model::seq_max.value)};
-    found.tail_id = {tail.natural(1), tail.natural(2)};
-    found.tail_bytes = tail.natural(3);
-    if (!tail.sound())
-      throw damaged_entry(name, found.tail, "the last entry has a column of a wrong type or range");
-    if (found.tail < found.first)
-      throw damaged_entry(name, found.tail, "the last entry is below the log's first");
-  } else {
-    found.tail = {found.first.value - 1};
-    found.tail_id = found.base_id;
-    found.tail_bytes = found.base_bytes;
+row_reader::found_row row_reader::read(query& row, std::string_view name) {
+  found_row x;
+  auto& head = x.head;
+  head.row = row.integer(0);
+  head.epoch = row.text(1);
+  head.first = {row.natural(2, model::seq_max.value + 1)};
+  head.base_id = {row.natural(3), row.natural(4)};
+  head.base_bytes = row.natural(5);
+  head.settings.content_type = row.text(6);
+  head.closed = row.natural(7, 1) != 0;
+  head.gone = row.natural(8, 1) != 0;
+  head.stream_seq = row.bytes(9);
+  if (!row.null(10))
+    head.settings.lifetime.expires_ms = row.integer(10);
+  if (!row.null(11))
+    head.settings.lifetime.ttl_s = static_cast<std::uint32_t>(row.natural(11, UINT32_MAX));
+  if (!row.null(12)) {
+    x.source = row.integer(12);
+    head.fork = fork_origin{
+        std::string{row.text(13)}, {row.natural(14, model::seq_max.value)}, row.natural(15)};
+    head.fork_id = {row.natural(16), row.natural(17)};
+    head.fork_bytes = row.natural(18);
   }
-  return found;
+  if (!row.sound() || head.first.value == 0 || !epoch_text(head.epoch))
+    throw damaged_conversation(name, "its row has a wrong type or range");
+  return x;
+}
+
+std::optional<conversation_head> row_reader::find(const std::string& name) {
+  found_row x;
+  {
+    query row{conversation_, name};
+    if (!row.next())
+      return std::nullopt;
+    x = read(row, name);
+  }
+  return resolve(std::move(x), name, 0);
+}
+
+conversation_head row_reader::resolve(found_row&& x, std::string_view name, std::size_t depth) {
+  auto& head = x.head;
+  head.epoch += generation_suffix_;
+  if (x.source) {
+    // One more than there may be: a circle.
+    if (depth > fork_depth_max)
+      throw damaged_conversation(name, "it is a fork of too many forks");
+    found_row source;
+    {
+      query row{by_row_, *x.source};
+      if (!row.next())
+        throw damaged_conversation(name, "the log that it is a fork of is missing");
+      source = read(row, name);
+    }
+    head.share(resolve(std::move(source), name, depth + 1));
+  }
+  query tail{tail_, head.row};
+  if (tail.next()) {
+    head.tail = {tail.natural(0, model::seq_max.value)};
+    head.tail_id = {tail.natural(1), tail.natural(2)};
+    head.tail_bytes = tail.natural(3);
+    if (!tail.sound())
+      throw damaged_entry(name, head.tail, "the last entry has a column of a wrong type or range");
+    if (head.tail < head.first)
+      throw damaged_entry(name, head.tail, "the last entry is below the log's first");
+  } else if (head.fork && head.first <= head.fork->at.next()) {
+    head.tail = head.fork->at;
+    head.tail_id = head.fork_id;
+    head.tail_bytes = head.fork_bytes;
+  } else {
+    head.tail = {head.first.value - 1};
+    head.tail_id = head.base_id;
+    head.tail_bytes = head.base_bytes;
+  }
+  return std::move(head);
 }
 
 std::optional<model::entry> row_reader::entry(const std::string& name, const conversation_head& in,
                                               model::seq at) {
-  query row{entry_, in.row, at.value};
+  auto holder = in.place_of(at).row;
+  query row{entry_, holder, at.value};
   if (!row.next())
     return std::nullopt;
   std::optional<model::entry> found{std::in_place};
-  (void)read_entry(row, name, in.row, at, *found);
+  (void)read_entry(row, name, holder, at, *found);
+  found->form = in.form();
   return found;
 }
 
@@ -144,7 +235,7 @@ row_reader::mark row_reader::mark_at(const std::string& name, const conversation
                                      model::seq at) {
   if (at.next() == in.first)
     return {in.base_id, in.base_bytes};
-  query row{mark_, in.row, at.value};
+  query row{mark_, in.place_of(at).row, at.value};
   if (!row.next())
     throw damaged_entry(name, at, "is missing");
   mark found{{row.natural(0), row.natural(1)}, row.natural(2)};

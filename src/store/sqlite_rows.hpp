@@ -6,16 +6,33 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace confab::store {
+
+/// Entries that a fork shares with another log: those behind the part before, up to `through`.
+struct shared_part {
+  std::int64_t row = 0;
+  std::string epoch;
+  model::seq through;
+};
 
 /// What the log knows of one conversation, with what an append needs.
 struct conversation_head {
   std::int64_t row = 0;
   /// With the generation.
   std::string epoch;
-  std::string content_type;
+  model::settings settings;
+  std::string stream_seq;
   bool closed = false;
+  /// Kept for its forks.
+  bool gone = false;
+  std::optional<fork_origin> fork;
+  /// Of a fork: id and running total where it leaves its source.
+  model::entry_id fork_id;
+  std::uint64_t fork_bytes = 0;
+  /// The oldest first.
+  std::vector<shared_part> shared;
   model::seq first{1};
   /// Id and running total at first - 1.
   model::entry_id base_id;
@@ -25,7 +42,21 @@ struct conversation_head {
   std::uint64_t tail_bytes = 0;
 
   [[nodiscard]] model::log_state state() const;
-  [[nodiscard]] log_head head() const { return {state(), content_type}; }
+  [[nodiscard]] log_head head() const;
+  [[nodiscard]] bool living(std::int64_t now_ms) const noexcept {
+    return !gone && !settings.lifetime.expired(now_ms);
+  }
+  [[nodiscard]] model::payload_form form() const noexcept {
+    return model::form_of(settings.content_type);
+  }
+  /// Where the entries from `at` on are, and up to which seq they are there.
+  struct place {
+    std::int64_t row = 0;
+    model::seq through;
+  };
+  [[nodiscard]] place place_of(model::seq at) const noexcept;
+  /// @pre `fork`, `fork_id` and `fork_bytes` are set
+  void share(const conversation_head& source);
 };
 
 /// `log_damaged` for one entry: names the conversation and the seq.
@@ -51,7 +82,7 @@ public:
   row_reader(database& db, std::int64_t generation);
 
   /// Empty: there is no such conversation. Types and ranges are checked, the tail's checksum is
-  /// not.
+  /// not. One that has expired, or is kept for its forks, is found.
   [[nodiscard]] std::optional<conversation_head> find(const std::string& name);
   /// The entry at `at`, checked. Empty: it is not there.
   [[nodiscard]] std::optional<model::entry> entry(const std::string& name,
@@ -64,8 +95,13 @@ public:
   [[nodiscard]] mark mark_at(const std::string& name, const conversation_head& in, model::seq at);
 
 private:
+  struct found_row;
+  static found_row read(query& row, std::string_view name);
+  conversation_head resolve(found_row&& x, std::string_view name, std::size_t depth);
+
   std::string generation_suffix_;
   statement conversation_;
+  statement by_row_;
   statement tail_;
   statement entry_;
   statement mark_;

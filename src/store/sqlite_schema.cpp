@@ -13,6 +13,13 @@ namespace {
 // was
 //                     wholly trimmed still knows its tail.
 // entries.bytes_through  sum of model::weight from the log's beginning through this entry.
+// conversations.expires_ms  the deadline; with ttl_s as it was moved last.
+// conversations.gone  1: deleted or expired, but its forks read its entries.
+// conversations.fork_of, fork_seq, fork_cut  name of a fork's source, the last seq that it shares,
+// and
+//                     how many bytes of the next one it has a copy of; fork_row is the source's
+//                     row, fork_ms, fork_n, fork_bytes id and running total at fork_seq. Its own
+//                     entries follow fork_seq.
 // entries: payload is last, so that the narrow columns are read without its overflow pages.
 constexpr std::array migrations{
     R"sql(
@@ -84,6 +91,18 @@ CREATE TABLE cursors(
   time_ms INTEGER NOT NULL,
   PRIMARY KEY(conversation, user, client)
 ) STRICT, WITHOUT ROWID;
+)sql",
+    R"sql(
+ALTER TABLE conversations ADD COLUMN ttl_s INTEGER;
+ALTER TABLE conversations ADD COLUMN stream_seq BLOB NOT NULL DEFAULT x'';
+ALTER TABLE conversations ADD COLUMN gone INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE conversations ADD COLUMN fork_row INTEGER;
+ALTER TABLE conversations ADD COLUMN fork_cut INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE conversations ADD COLUMN fork_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE conversations ADD COLUMN fork_n INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE conversations ADD COLUMN fork_bytes INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX conversations_by_fork ON conversations(fork_row) WHERE fork_row IS NOT NULL;
+CREATE INDEX conversations_by_expiry ON conversations(expires_ms) WHERE expires_ms IS NOT NULL;
 )sql",
 };
 static_assert(migrations.size() == schema_version);

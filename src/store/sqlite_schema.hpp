@@ -10,7 +10,7 @@
 
 namespace confab::store {
 
-inline constexpr int schema_version = 1;
+inline constexpr int schema_version = 2;
 
 /// Name of the database in a store's directory.
 inline constexpr const char* database_file = "confab.db";

@@ -7,7 +7,7 @@ namespace confab::store {
 model::result<std::optional<producer_row>>
 sqlite_writer::producer(const model::conversation_name& name, std::string_view producer,
                         std::int64_t now_ms) try {
-  auto log = head_of(name.text());
+  auto log = living(name.text(), now_ms);
   if (!log || producer.empty() || producer.front() == '~')
     return std::optional<producer_row>{};
   bool key = producer.front() == '=';
@@ -77,8 +77,9 @@ sqlite_writer::older_receipt(const model::conversation_name& name, std::string_v
 
 model::result<model::log_state> sqlite_writer::close(const model::conversation_name& name) {
   std::optional<conversation_head> log;
+  bool kept = false;
   auto done = durably([&] {
-    log = head_of(name.text());
+    log = living(name.text(), how_.wall_ms(), &kept);
     if (!log || log->closed)
       return false;
     query{close_, log->row}.run();
@@ -88,15 +89,16 @@ model::result<model::log_state> sqlite_writer::close(const model::conversation_n
   if (!done)
     return done.why();
   if (!log)
-    return model::error{model::code::not_found, "conversation " + name.text() + " does not exist"};
+    return kept ? gone(name) : not_found(name);
   heads_.put(name.text(), *log);
   return log->state();
 }
 
 model::status sqlite_writer::remove(const model::conversation_name& name) {
   std::optional<conversation_head> log;
+  bool kept = false;
   auto done = durably([&] {
-    log = head_of(name.text());
+    log = living(name.text(), how_.wall_ms(), &kept);
     if (log)
       sweeper_.remove(log->row);
     return log.has_value();
@@ -104,8 +106,9 @@ model::status sqlite_writer::remove(const model::conversation_name& name) {
   if (!done)
     return done;
   if (!log)
-    return model::error{model::code::not_found, "conversation " + name.text() + " does not exist"};
+    return kept ? gone(name) : not_found(name);
   heads_.erase(name.text());
+  forget_removed();
   return model::nothing{};
 }
 
@@ -114,7 +117,7 @@ model::status sqlite_writer::move_cursors(std::span<const cursor_move> moves, st
     bool changed = false;
     for (const auto& x : moves) {
       const auto& name = x.key.conversation.text();
-      auto log = head_of(name);
+      auto log = living(name, now_ms);
       if (log && x.removes) {
         query{remove_cursor_, log->row, x.key.user, x.key.client}.run();
         changed = true;
@@ -152,6 +155,7 @@ std::vector<trim> sqlite_writer::retain(std::int64_t now_ms, bool& more) {
     return {};
   for (const auto& x : swept.trims)
     heads_.erase(x.name.text());
+  forget_removed();
   more = swept.more;
   return std::move(swept.trims);
 }

@@ -38,9 +38,18 @@ bool expiring_table::step(std::int64_t now_ms) {
 }
 
 sweeper::sweeper(database& db, row_reader& rows, const options& how)
-  : rows_{rows}, how_{how}, removed_{db, removing,
-                                     "SELECT id FROM conversations WHERE name IS NULL LIMIT 1"},
-    rename_{db, removing, "UPDATE conversations SET name = NULL WHERE id = ?1"},
+  : rows_{rows}, how_{how},
+    has_forks_{db, removing, "SELECT EXISTS(SELECT 1 FROM conversations WHERE fork_row = ?1)"},
+    source_{db, removing,
+            "SELECT source.id, source.gone FROM conversations AS fork JOIN conversations AS source "
+            "ON source.id = fork.fork_row WHERE fork.id = ?1"},
+    mark_gone_{db, removing, "UPDATE conversations SET gone = 1 WHERE id = ?1"},
+    expired_{
+        db, removing,
+        "SELECT id FROM conversations WHERE expires_ms <= ?1 AND gone = 0 AND name IS NOT NULL "
+        "LIMIT 1"},
+    removed_{db, removing, "SELECT id FROM conversations WHERE name IS NULL LIMIT 1"},
+    rename_{db, removing, "UPDATE conversations SET name = NULL, fork_row = NULL WHERE id = ?1"},
     first_seq_{db, removing, "SELECT MIN(seq) FROM entries WHERE conversation = ?1"},
     erase_entries_{db, trimming, "DELETE FROM entries WHERE conversation = ?1 AND seq < ?2"},
     erase_producers_{db, removing,
@@ -98,6 +107,7 @@ void sweeper::appended(const std::string& name) {
 sweeper::swept sweeper::step(std::int64_t now_ms) {
   swept done;
   auto budget = step_entries_max;
+  remove_expired(now_ms);
   std::optional<std::int64_t> removed;
   if (query row{removed_}; row.next())
     removed = row.integer(0);
@@ -122,8 +132,36 @@ sweeper::swept sweeper::step(std::int64_t now_ms) {
 }
 
 void sweeper::remove(std::int64_t row) {
+  if (has_forks(row)) {
+    touched_forks_ = true;
+    query{mark_gone_, row}.run();
+    return;
+  }
+  std::optional<std::int64_t> source;
+  bool alone = false;
+  if (query found{source_, row}; found.next()) {
+    touched_forks_ = true;
+    source = found.integer(0);
+    alone = found.integer(1) != 0;
+  }
   query{rename_, row}.run();
   erase_some(row, removed_at_once_max);
+  if (source && alone && !has_forks(*source))
+    remove(*source);
+}
+
+bool sweeper::has_forks(std::int64_t row) {
+  query found{has_forks_, row};
+  return found.next() && found.integer(0) != 0;
+}
+
+/// One per step: each may take many rows with it.
+void sweeper::remove_expired(std::int64_t now_ms) {
+  std::optional<std::int64_t> row;
+  if (query found{expired_, now_ms}; found.next())
+    row = found.integer(0);
+  if (row)
+    remove(*row);
 }
 
 void sweeper::erase_some(std::int64_t row, std::int64_t rows_max) {
@@ -173,6 +211,7 @@ bool sweeper::trim_one(const std::string& name, std::int64_t now_ms, std::uint64
   budget -= next.value - log->first.value;
   query{advance_, log->row, next.value, base.id.ms, base.id.n, base.bytes_through}.run();
   query{erase_entries_, log->row, next.value}.run();
+  touched_forks_ = touched_forks_ || has_forks(log->row);
   log->first = next;
   log->base_id = base.id;
   done.trims.push_back({*parsed, log->state()});

@@ -8,6 +8,7 @@
 #include <deque>
 #include <string>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 namespace confab::store {
@@ -54,8 +55,12 @@ public:
   /// some other time.
   [[nodiscard]] swept step(std::int64_t now_ms);
 
-  /// Takes the conversation's name away, and up to `removed_at_once_max` of its rows with it.
+  /// Takes the conversation's name away, and up to `removed_at_once_max` of its rows with it; and
+  /// what was kept for it alone. While it has forks, it is only marked as gone.
   void remove(std::int64_t row);
+
+  /// Whether a fork, or the source of one, was trimmed or removed since the last call.
+  [[nodiscard]] bool touched_forks() noexcept { return std::exchange(touched_forks_, false); }
 
 private:
   static constexpr std::int64_t removed_at_once_max = 10'000;
@@ -63,6 +68,8 @@ private:
   static constexpr std::size_t due_max = 4096;
 
   void erase_some(std::int64_t row, std::int64_t rows_max);
+  bool has_forks(std::int64_t row);
+  void remove_expired(std::int64_t now_ms);
   /// @returns false when the conversation needs another step.
   bool trim_one(const std::string& name, std::int64_t now_ms, std::uint64_t& budget, swept& done);
   void walk();
@@ -72,6 +79,11 @@ private:
   std::deque<std::string> due_;
   std::unordered_set<std::string> due_set_;
   std::int64_t walked_ = 0;
+  bool touched_forks_ = false;
+  statement has_forks_;
+  statement source_;
+  statement mark_gone_;
+  statement expired_;
   statement removed_;
   statement rename_;
   statement first_seq_;

@@ -26,6 +26,7 @@ sqlite_writer::sqlite_writer(database& db, commit_fence& fence, const options& h
           "SELECT seq, producer_seq, producer FROM entries WHERE conversation = ?1 AND seq <= ?2 "
           "ORDER BY seq DESC LIMIT ?3"},
     close_{db, "closing a conversation", "UPDATE conversations SET closed = 1 WHERE id = ?1"},
+    touch_{db, "moving a deadline", "UPDATE conversations SET expires_ms = ?2 WHERE id = ?1"},
     move_cursor_{
         db, "moving a cursor",
         "INSERT INTO cursors(conversation, user, client, epoch, seq, ms, n, time_ms) "
@@ -40,8 +41,8 @@ sqlite_writer::sqlite_writer(database& db, commit_fence& fence, const options& h
 
 model::result<log_head> sqlite_writer::open(const model::conversation_name& name) try {
   auto log = rows_.find(name.text());
-  if (!log)
-    return log_head{};
+  if (!log || !log->living(how_.wall_ms()))
+    return log_head{.gone = log && log->gone};
   // The tail's id is what readers are checked against: it must be what was written.
   if (log->tail >= log->first && !rows_.entry(name.text(), *log, log->tail))
     throw damaged_entry(name.text(), log->tail, "is missing");
@@ -83,11 +84,14 @@ std::vector<chain_outcome> sqlite_writer::commit(std::span<const chain* const> c
     }
   }
   finish(works);
+  forget_removed();
 
   std::vector<chain_outcome> outcomes;
   outcomes.reserve(works.size());
   for (auto& x : works) {
-    auto state = x.after ? x.after->state() : x.failed ? believed(*x.from) : model::log_state{};
+    auto state = x.after    ? x.after->head().state
+                 : x.failed ? believed(*x.from)
+                            : model::log_state{};
     outcomes.push_back({x.staged, std::move(state), std::move(x.why)});
   }
   return outcomes;
@@ -105,7 +109,7 @@ void sqlite_writer::attempt(std::vector<work>& works, mode how, std::int64_t now
     running_ = &x;
     x = work{*x.from};
     try {
-      x.before = x.after = head_of(x.from->name.text());
+      x.before = x.after = head_without_expired(x.from->name.text(), now_ms);
       stage(x, how, now_ms);
     } catch (const failure& why) {
       if (how == mode::together || !db_.in_transaction())
@@ -133,11 +137,11 @@ void sqlite_writer::stage(work& x, mode how, std::int64_t now_ms) {
   if (x.why)
     return;
   if (from.appends.empty() && !x.before) {
-    x.after = write_.create(from.name.text(), from.content_type, now_ms);
+    x.after = write_.create(from.name.text(), {from.content_type, {}}, now_ms);
     x.created = true;
   }
   for (const auto& next : from.appends) {
-    x.why = refuse_append(x.after ? x.after->state() : model::log_state{}, from.name, *next);
+    x.why = refuse_append(x.after ? x.after->head() : log_head{}, from.name, *next);
     if (x.why)
       break;
     if (how == mode::together)
@@ -152,8 +156,9 @@ void sqlite_writer::stage(work& x, mode how, std::int64_t now_ms) {
 
 void sqlite_writer::stage_append(work& x, const append& next, std::int64_t now_ms) {
   if (!x.after)
-    x.after = write_.create(x.from->name.text(), x.from->content_type, now_ms);
-  write_.entries(*x.after, next);
+    x.after = write_.create(x.from->name.text(), {x.from->content_type, {}}, now_ms);
+  write_.entries(*x.after, next.entries);
+  write_.status(*x.after, next);
 }
 
 /// @returns false when the append failed without harm to the rest.

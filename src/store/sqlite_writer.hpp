@@ -28,6 +28,10 @@ public:
   model::result<std::optional<model::receipt>> older_receipt(const model::conversation_name& name,
                                                              std::string_view producer,
                                                              std::uint64_t number) override;
+  model::result<model::created> create(const model::conversation_name& name,
+                                       const model::creation& what, std::int64_t now_ms) override;
+  model::status touch(const model::conversation_name& name, const model::epoch& epoch,
+                      std::int64_t expires_ms) override;
   model::result<model::log_state> close(const model::conversation_name& name) override;
   model::status remove(const model::conversation_name& name) override;
   model::status move_cursors(std::span<const cursor_move> moves, std::int64_t now_ms) override;
@@ -66,6 +70,16 @@ private:
                                         const model::error& why);
 
   std::optional<conversation_head> head_of(const std::string& name);
+  /// Empty as well for a log that has expired, or is kept for its forks; then `gone` is set.
+  std::optional<conversation_head> living(const std::string& name, std::int64_t now_ms,
+                                          bool* gone = nullptr);
+  /// Inside a transaction: as `head_of`, but what has expired is removed first.
+  std::optional<conversation_head> head_without_expired(const std::string& name,
+                                                        std::int64_t now_ms);
+  void forget_removed();
+  /// Inside a transaction, for a name that is free. Errors: those of `create` by a rule.
+  model::result<conversation_head> create_log(const model::conversation_name& name,
+                                              const model::creation& what, std::int64_t now_ms);
   /// Runs `change` in one transaction; false from it means there was nothing to do.
   model::status durably(const std::function<bool()>& change);
   model::entry_id id_at(const std::string& name, const conversation_head& log, model::seq at);
@@ -86,6 +100,7 @@ private:
   statement key_;
   statement back_;
   statement close_;
+  statement touch_;
   statement move_cursor_;
   statement remove_cursor_;
   statement savepoint_;

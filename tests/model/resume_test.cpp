@@ -125,9 +125,21 @@ TEST_CASE("a seq of the known log is taken without reading") {
 }
 
 TEST_CASE("a position of another epoch starts over, and says so") {
-  starts(unread("0000000000000007_old_70-0"), 0, reset_reason::epoch);
-  starts(unread("0000000000000099_old_70-0"), 0, reset_reason::epoch);
+  for (const auto* text : {"0000000000000007_old_70-0", "0000000000000099_old_70-0"}) {
+    auto x = asked(text);
+    REQUIRE(needed(x, log_e) == lookup::seq); // the log may be a fork of that one
+    sighting seen{log_e, position{{"e"}, {7}, {70, 0}}};
+    starts(resolve(x, log_e, &seen), 0, reset_reason::epoch);
+  }
   starts(unread("0000000000000000_old_0-0"), 0); // nothing was handled yet
+}
+
+TEST_CASE("a position in a fork's source is one in the fork, as far as they are the same") {
+  sighting seen{log_e, position{{"e"}, {7}, {70, 0}}, {{{"older"}, {5}}, {{"old"}, {7}}}};
+  starts(resolve(asked("0000000000000007_old_70-0"), log_e, &seen), 7);
+  starts(resolve(asked("0000000000000007_old_70-1"), log_e, &seen), 0, reset_reason::epoch);
+  starts(resolve(asked("0000000000000008_old_80-0"), log_e, &seen), 0, reset_reason::epoch);
+  starts(resolve(asked("0000000000000007_older_70-0"), log_e, &seen), 0, reset_reason::epoch);
 }
 
 TEST_CASE("a position in a log that does not exist starts over, and says so") {

@@ -239,3 +239,36 @@ TEST_CASE("other HTTP bodies parse back") {
   CHECK(x["detail"] == "\"");
   CHECK(x["expected"] == 6);
 }
+
+TEST_CASE("a payload that is not JSON is a string if it is text, else base64") {
+  auto shown = [](model::payload_form form, const std::string& payload) {
+    auto x = sample();
+    x.form = form;
+    x.payload = payload;
+    std::string out = "{";
+    wire::add_entry_members(out, x);
+    return json::parse(out + '}');
+  };
+  using form = model::payload_form;
+  auto text = shown(form::text, "say \"hi\"\n\xc3\xa4");
+  CHECK(text["payload"] == "say \"hi\"\n\xc3\xa4");
+  CHECK_FALSE(text.contains("payload_base64"));
+  // A cut copy of text may end within a character.
+  auto cut = shown(form::text, "\xc3");
+  CHECK_FALSE(cut.contains("payload"));
+  CHECK(cut["payload_base64"] == "ww==");
+  CHECK(shown(form::bytes, "")["payload_base64"] == "");
+  CHECK(shown(form::bytes, "fo")["payload_base64"] == "Zm8=");
+  CHECK(shown(form::bytes, "foo")["payload_base64"] == "Zm9v");
+  CHECK(shown(form::bytes, std::string{"\0\xff\x10\x80", 4})["payload_base64"] == "AP8QgA==");
+  CHECK(shown(form::json, "[1]")["payload"] == json::array({1}));
+}
+
+TEST_CASE("what a conversation says of itself is JSON, whatever its content type is") {
+  info_event x{room, {.epoch = now}, {"text/plain; x=\"y\"", {.ttl_s = 5, .expires_ms = 7}}};
+  auto body = json::parse(wire::info_body(x));
+  CHECK(body["content_type"] == "text/plain; x=\"y\"");
+  CHECK(body["ttl_s"] == 5);
+  CHECK(body["expires"] == 7);
+  CHECK(body["closed"] == false);
+}

@@ -31,6 +31,19 @@ public:
                                                              std::uint64_t number) override {
     return inner_->older_receipt(name, producer, number);
   }
+  model::result<model::created> create(const model::conversation_name& name,
+                                       const model::creation& what, std::int64_t now_ms) override {
+    auto done = inner_->create(name, what, now_ms);
+    if (done && !done->existed && !what.drafts.empty())
+      truth_.defect = "create: the simulation creates empty logs only";
+    if (done && !done->existed)
+      truth_.logs_[name.text()].push_back({.epoch = done->state.epoch.text, .entries = {}});
+    return done;
+  }
+  model::status touch(const model::conversation_name& name, const model::epoch& epoch,
+                      std::int64_t expires_ms) override {
+    return inner_->touch(name, epoch, expires_ms);
+  }
   model::result<model::log_state> close(const model::conversation_name& name) override {
     auto done = inner_->close(name);
     truth_.tell("close " + name.text());

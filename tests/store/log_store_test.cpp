@@ -25,6 +25,8 @@ STORE_TEST("the first append creates the log, and what was committed is read bac
   made->entries[0].message = "m1";
   made->entries[0].kind = "chunk";
   made->entries[1].time_ms = -1;
+  for (auto& x : made->entries)
+    x.form = model::payload_form::text;
   chain.appends.push_back(made);
   auto outcome = bed.commit({chain}).front();
   CHECK_FALSE(outcome.failure);
@@ -38,7 +40,7 @@ STORE_TEST("the first append creates the log, and what was committed is read bac
   CHECK(bed.page("c").state == outcome.state);
   auto head = bed.writer->open(named("c"));
   REQUIRE(head);
-  CHECK(head->content_type == "text/plain");
+  CHECK(head->settings.content_type == "text/plain");
   CHECK(head->state == outcome.state);
 }
 
@@ -179,7 +181,7 @@ STORE_TEST("a place is located by seq, by source id and by the last id not beyon
   auto located = bed.reader->locate(named("c"), {5});
   REQUIRE(located);
   CHECK(located->found == model::position{bed.state("c").epoch, {5}, id});
-  CHECK(located->head.content_type == "application/json");
+  CHECK(located->head.settings.content_type == "application/json");
   CHECK_FALSE(bed.reader->locate(named("c"), {22})->found);
   CHECK_FALSE(bed.reader->locate(named("c"), {0})->found);
 }

@@ -172,7 +172,7 @@ private:
     auto b = memory_->writer->open(named(name));
     REQUIRE(a);
     same(a->state, b->state);
-    CHECK(a->content_type == b->content_type);
+    CHECK(a->settings == b->settings);
   }
 
   void cursor(const char* name) {

@@ -219,7 +219,7 @@ TEST_CASE("a newer schema, a foreign database and a changed table are refused wi
   CHECK(refusal(in(scratch / "log")).find("run the newer confab") != std::string::npos);
   CHECK_FALSE(store::check(scratch / "log", [](const std::string&) {}));
   by_hand(scratch / "log",
-          "UPDATE store SET value = 1 WHERE key = 'schema'; DROP INDEX entries_by_source_id");
+          "UPDATE store SET value = 2 WHERE key = 'schema'; DROP INDEX entries_by_source_id");
   CHECK(refusal(in(scratch / "log")).find("entries_by_source_id") != std::string::npos);
 
   fs::create_directory(scratch / "foreign");

@@ -68,6 +68,14 @@ public:
                                                              std::uint64_t number) override {
     return inner_->older_receipt(x, p, number);
   }
+  model::result<model::created> create(const model::conversation_name& x,
+                                       const model::creation& what, std::int64_t now) override {
+    return inner_->create(x, what, now);
+  }
+  model::status touch(const model::conversation_name& x, const model::epoch& epoch,
+                      std::int64_t expires_ms) override {
+    return inner_->touch(x, epoch, expires_ms);
+  }
   model::result<model::log_state> close(const model::conversation_name& x) override {
     return inner_->close(x);
   }
@@ -246,7 +254,7 @@ public:
   net::pages pages{*this, cache};
   bool awake = false;
   net::hub hub{net::hub_limits{.ring = {}}, pages, [this] { awake = true; }};
-  std::unique_ptr<store::log_store> store = in_memory();
+  std::unique_ptr<store::log_store> store = in_memory([this] { return env.wall_ms(); });
   actors::environment env;
   scripted_writer* log = nullptr;
   told heard;
@@ -259,8 +267,9 @@ public:
   actors::client_actor client;
 
 private:
-  static std::unique_ptr<store::log_store> in_memory() {
+  static std::unique_ptr<store::log_store> in_memory(std::function<std::int64_t()> wall_ms) {
     store::options how;
+    how.wall_ms = std::move(wall_ms);
     how.directory = ":memory:";
     return std::move(*store::open(how));
   }

@@ -34,10 +34,17 @@ std::string page_body(const page_event& x) {
 }
 
 std::string info_body(const info_event& x) {
-  return R"({"conversation":")" + x.name.text() + R"(","epoch":")" + x.state.epoch.text +
-         R"(","first":)" + std::to_string(x.state.first.value) + R"(,"last":)" +
-         std::to_string(x.state.tail.value) + R"(,"content_type":")" + x.content_type +
-         R"(","closed":)" + (x.state.life == model::lifecycle::closed ? "true" : "false") + '}';
+  auto out = R"({"conversation":")" + x.name.text() + R"(","epoch":")" + x.state.epoch.text +
+             R"(","first":)" + std::to_string(x.state.first.value) + R"(,"last":)" +
+             std::to_string(x.state.tail.value) + R"(,"content_type":)";
+  add_string(out, x.settings.content_type);
+  out += x.state.life == model::lifecycle::closed ? R"(,"closed":true)" : R"(,"closed":false)";
+  const auto& life = x.settings.lifetime;
+  if (life.ttl_s)
+    out += R"(,"ttl_s":)" + std::to_string(*life.ttl_s);
+  if (life.expires_ms)
+    out += R"(,"expires":)" + std::to_string(*life.expires_ms);
+  return out += '}';
 }
 
 std::string list_body(const list_event& x) {

@@ -38,6 +38,12 @@ std::string_view help_of(model::code x) noexcept {
     return "Check the name and the path; the first publish creates a conversation.";
   case code::unsupported:
     return "Use what the detail and the Allow field name.";
+  case code::conflict:
+    return "Choose another name, or ask for what is there.";
+  case code::gone:
+    return "Its name is free when the last fork of it is gone.";
+  case code::stream_seq:
+    return "Send one beyond the last one that was taken.";
   case code::closed:
     return "Publish to another conversation; this one stays as it is.";
   case code::content_type:
@@ -92,6 +98,10 @@ unsigned status_of(model::code x) noexcept {
     return 405;
   case code::timeout:
     return 408;
+  case code::gone:
+    return 410;
+  case code::conflict:
+  case code::stream_seq:
   case code::closed:
   case code::content_type:
   case code::producer_gap:

@@ -1,5 +1,7 @@
+#include "net/wire/base64.hpp"
 #include "net/wire/formats.hpp"
 #include "net/wire/json_object.hpp"
+#include "net/wire/utf8.hpp"
 
 #include <charconv>
 
@@ -19,6 +21,20 @@ void add_id(std::string& out, model::entry_id x) {
   out += '-';
   add_number(out, x.n);
   out += '"';
+}
+
+/// What is no JSON: text as a string, anything else, also broken text, as base64.
+void add_payload(std::string& out, const model::entry& x) {
+  if (x.form == model::payload_form::json) {
+    out.append(R"(,"payload":)").append(x.payload);
+  } else if (x.form == model::payload_form::text && valid_utf8(x.payload)) {
+    out += R"(,"payload":)";
+    add_string(out, x.payload);
+  } else {
+    out += R"(,"payload_base64":")";
+    add_base64(out, x.payload);
+    out += '"';
+  }
 }
 
 /// `{"op":"…"`, with the ref when there is one.
@@ -141,7 +157,7 @@ void add_entry_members(std::string& out, const model::entry& x) {
     out += R"(,"source_id":)";
     add_string(out, x.source_id);
   }
-  out.append(R"(,"payload":)").append(x.payload);
+  add_payload(out, x);
 }
 
 void add_hello(std::string& out, const hello& x) {
