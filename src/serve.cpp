@@ -146,6 +146,7 @@ int serve(const config& values) {
      .subscriptions = values.net.subscriptions},
     cache, random_text()};
   env.wall_ms = wall_ms;
+  env.pause = [](std::chrono::microseconds x) { std::this_thread::sleep_for(x); };
   actors::node node{log, env};
   net::pages pages{node, cache};
   net::server_context shared{

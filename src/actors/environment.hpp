@@ -8,6 +8,7 @@
 #include <caf/scheduled_actor.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <mutex>
 #include <string>
@@ -52,6 +53,9 @@ struct environment {
   log_health_board log_health;
   /// Wall clock, milliseconds since 1970. Tests replace it.
   std::function<std::int64_t()> wall_ms;
+  /// How the writer waits for drafts, in its own thread; empty: by the actors' clock, whose time tests set. That clock is
+  /// another thread, and each wait would wake it twice.
+  std::function<void(std::chrono::microseconds)> pause;
 };
 
 /// A broken invariant ends the process: what is acknowledged is in the log, and a restart begins from there. An actor

@@ -18,7 +18,7 @@ void log_writer_state::append(const append_request& x, const commit_listener& fr
   queue.push_back({x, from});
   if (!flush_pending) {
     flush_pending = true;
-    flush_after(pacing.begin());
+    flush_after(0);
   } else if (waiting && pacing.enough(queue.size())) {
     ++flush_number; // the one that is on its way comes too late
     flush_after(0);
@@ -29,17 +29,19 @@ void log_writer_state::append(const append_request& x, const commit_listener& fr
 
 void log_writer_state::flush_after(std::int64_t wait_us) {
   waiting = wait_us > 0;
-  // Without a wait it lands behind everything that is in the mailbox already.
+  std::chrono::microseconds wait{wait_us};
+  if (waiting && !env->pause)
+    return self->delayed_send(self, wait, atom::flush::value, flush_number);
   if (waiting)
-    self->delayed_send(self, std::chrono::microseconds{wait_us}, atom::flush::value, flush_number);
-  else
-    self->send(self, atom::flush::value, flush_number);
+    env->pause(wait);
+  // It lands behind everything that is in the mailbox by now.
+  self->send(self, atom::flush::value, flush_number);
 }
 
 void log_writer_state::flush(std::uint64_t number) {
   if (number != flush_number || !flush_pending)
     return;
-  auto wait = waiting ? pacing.go_on(queue.size()) : 0;
+  auto wait = waiting ? pacing.go_on(queue.size()) : pacing.begin(queue.size());
   if (wait > 0)
     return flush_after(wait);
   commit();

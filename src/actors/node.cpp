@@ -4,12 +4,10 @@
 #include "actors/directory.hpp"
 #include "actors/log_reader.hpp"
 #include "actors/log_writer.hpp"
+#include "actors/scheduler.hpp"
 
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
-
-#include <algorithm>
-#include <thread>
 
 namespace confab::actors {
 
@@ -28,13 +26,11 @@ private:
 } // namespace
 
 node_config::node_config() {
-  // The default scheduler polls: a third of a core at rest.
-  set("scheduler.policy", caf::atom("sharing"));
-  // Without it, one busy actor can keep a worker for itself.
+  module_factories.push_back([](caf::actor_system& x) -> caf::actor_system::module* {
+    return new scheduler{x}; // owned by the system, as CAF wants it
+  });
+  // Without it, one busy actor can keep its thread for itself.
   set("scheduler.max-throughput", 50);
-  // Actors decide and route; the work is in the I/O, writer and reader threads. A hand-over between workers costs a wake-up
-  // of 7 to 11 µs, so there are few.
-  set("scheduler.max-threads", std::max(1u, std::thread::hardware_concurrency() / 2));
 }
 
 node::node(store::log_store& log, environment& env) : log_{log}, env_{env} {}
@@ -76,6 +72,10 @@ void node::stop() {
   readers_ = nullptr;
   directory_ = nullptr;
   writer_ = nullptr;
+}
+
+std::unique_ptr<net::actor_turns> node::join(std::function<void()> wake) {
+  return static_cast<scheduler&>(system_.scheduler()).join(std::move(wake));
 }
 
 std::unique_ptr<net::client_port> node::connect(net::client_ref session,

@@ -29,6 +29,7 @@ public:
   /// Commits what is queued, then ends all actors. Nobody may call the backend any more.
   void stop();
 
+  [[nodiscard]] std::unique_ptr<net::actor_turns> join(std::function<void()> wake) override;
   [[nodiscard]] std::unique_ptr<net::client_port> connect(net::client_ref session,
                                                           net::client_identity who) override;
   void read(net::page_request x) override;

@@ -21,17 +21,18 @@ public:
   static constexpr std::size_t drafts_max = 16;
   /// One commit in so many tries a wait where the last ones did not pay.
   static constexpr std::uint64_t probe_interval = 64;
-  static constexpr std::int64_t slices = 8;
+  static constexpr std::int64_t slices = 4;
 
   /// @param gather_us the longest wait; 0: never.
   explicit commit_pacing(std::int64_t gather_us) : gather_us_{gather_us} {}
 
-  /// The first draft is queued and no commit is under way: how long to wait before asking again; 0 commits at once.
-  [[nodiscard]] std::int64_t begin() {
+  /// No commit is under way, and all that has come is queued: how long to wait before asking again; 0 commits at once.
+  [[nodiscard]] std::int64_t begin(std::size_t queued) {
     waited_us_ = 0;
-    seen_ = 1;
+    seen_ = queued;
     auto probing = commits_ % probe_interval == 0;
-    return probing || mean_ >= drafts_worth_waiting ? slice() : 0;
+    auto pays = probing || mean_ >= drafts_worth_waiting;
+    return pays && !enough(queued) ? slice() : 0;
   }
 
   /// That time is over, with `queued` drafts there: how long to wait on; 0 commits.

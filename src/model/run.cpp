@@ -32,23 +32,36 @@ run::~run() {
 }
 
 const frames& run::encoded(const wire_format& format) const {
+  using phase = encoding::phase;
   auto& slot = encodings_[format.index()];
-  std::call_once(slot.once, [&] {
-    auto& [bytes, ends] = slot.held;
-    // An estimate that fits JSON frames of ordinary entries, so that one allocation is enough.
-    bytes.reserve(bytes_ + entries_.size() * (128 + name_->text().size()));
-    ends.reserve(entries_.size());
-    for (const auto& x : entries_) {
-      format.add_entry(bytes, *name_, epoch_, x);
-      ends.push_back(static_cast<std::uint32_t>(bytes.size()));
-    }
-    if (budget_) {
-      auto more = bytes.capacity() + ends.capacity() * sizeof(std::uint32_t);
-      taken_ += more;
-      budget_->take(more);
-    }
-  });
+  auto at = slot.at.load(std::memory_order_acquire);
+  if (at == phase::none &&
+      slot.at.compare_exchange_strong(at, phase::under_way, std::memory_order_acquire)) {
+    encode(format, slot.held);
+    slot.at.store(at = phase::done, std::memory_order_release);
+    slot.at.notify_all();
+  }
+  // Another thread encodes it.
+  while (at != phase::done) {
+    slot.at.wait(at, std::memory_order_acquire);
+    at = slot.at.load(std::memory_order_acquire);
+  }
   return slot.held;
+}
+
+void run::encode(const wire_format& format, frames& to) const {
+  // An estimate that fits JSON frames of ordinary entries, so that one allocation is enough.
+  to.bytes.reserve(bytes_ + entries_.size() * (128 + name_->text().size()));
+  to.ends.reserve(entries_.size());
+  for (const auto& x : entries_) {
+    format.add_entry(to.bytes, *name_, epoch_, x);
+    to.ends.push_back(static_cast<std::uint32_t>(to.bytes.size()));
+  }
+  if (budget_) {
+    auto more = to.bytes.capacity() + to.ends.capacity() * sizeof(std::uint32_t);
+    taken_ += more;
+    budget_->take(more);
+  }
 }
 
 } // namespace confab::model

@@ -7,8 +7,9 @@
 #include "model/name.hpp"
 
 #include <array>
+#include <atomic>
+#include <cstdint>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
@@ -81,8 +82,12 @@ public:
   [[nodiscard]] const frames& encoded(const wire_format& format) const;
 
 private:
+  void encode(const wire_format& format, frames& to) const;
+
+  // Not std::call_once: that makes a system call each time, also when nobody waits.
   struct encoding {
-    std::once_flag once;
+    enum class phase : std::uint8_t { none, under_way, done };
+    std::atomic<phase> at{phase::none};
     frames held;
   };
 

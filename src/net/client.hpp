@@ -8,6 +8,7 @@
 #include "model/resume.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -207,10 +208,20 @@ struct readiness {
   std::string why;
 };
 
+/// An I/O thread's part in running the actors. Used, and destroyed, by that thread.
+class actor_turns {
+public:
+  virtual ~actor_turns() = default;
+  /// Runs those that are due, boundedly; if some are left, it asks for another turn.
+  virtual void run() = 0;
+};
+
 /// The actors, as sockets see them. Any thread.
 class backend {
 public:
   virtual ~backend() = default;
+  /// The calling thread runs actors from now on. @param wake asks it for a turn; called from any thread.
+  [[nodiscard]] virtual std::unique_ptr<actor_turns> join(std::function<void()> wake) = 0;
   /// Starts the actor of a connection.
   [[nodiscard]] virtual std::unique_ptr<client_port> connect(client_ref session,
                                                              client_identity who) = 0;

@@ -13,9 +13,15 @@ constexpr std::chrono::milliseconds tick_period{250};
 
 } // namespace
 
+thread_local const io_thread* io_thread::before_pass_ = nullptr;
+
 io_thread::io_thread(server_context& shared)
   : shared_{shared},
-    hub_{shared.hub, shared.pages, [this] { asio::post(context_, [this] { hub_.pass(); }); }} {}
+    hub_{shared.hub, shared.pages, [this] {
+           // What an actor announces on this very thread needs no turn of its own.
+           if (before_pass_ != this)
+             ask_for_turn();
+         }} {}
 
 io_thread::~io_thread() {
   stop();
@@ -24,7 +30,26 @@ io_thread::~io_thread() {
 void io_thread::start() {
   hub_.tick(now_ms());
   tick();
-  thread_ = std::thread{[this] { context_.run(); }};
+  thread_ = std::thread{[this] { run(); }};
+}
+
+void io_thread::run() {
+  actors_ = shared_.backend.join([this] { ask_for_turn(); });
+  context_.run();
+  actors_.reset();
+}
+
+void io_thread::ask_for_turn() {
+  if (!asked_.exchange(true))
+    asio::post(context_, [this] { turn(); });
+}
+
+void io_thread::turn() {
+  asked_ = false;
+  before_pass_ = this;
+  actors_->run();
+  before_pass_ = nullptr;
+  hub_.pass();
 }
 
 void io_thread::stop() {

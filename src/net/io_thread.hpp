@@ -67,7 +67,12 @@ public:
   [[nodiscard]] static std::int64_t now_ms();
 
 private:
+  void run();
   void tick();
+  /// Posts a turn, if none is. Any thread.
+  void ask_for_turn();
+  /// The actors that are due, then the hub's pass with what they announced.
+  void turn();
 
   server_context& shared_;
   // Before the context: its pending handlers own sessions, which know the hub.
@@ -79,6 +84,11 @@ private:
   asio::executor_work_guard<executor> work_{context_.get_executor()};
   /// What one socket may give in one turn.
   std::vector<char> scratch_ = std::vector<char>(64 * 1024);
+  std::unique_ptr<actor_turns> actors_;
+  /// A turn is posted.
+  std::atomic<bool> asked_{false};
+  /// The one whose turn runs on the calling thread, with the pass still to come.
+  static thread_local const io_thread* before_pass_;
   std::thread thread_;
 };
 

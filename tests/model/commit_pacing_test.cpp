@@ -13,7 +13,7 @@ namespace {
 std::vector<std::int64_t> alone(commit_pacing& x, int commits) {
   std::vector<std::int64_t> waits;
   for (int i = 0; i < commits; ++i) {
-    waits.push_back(x.begin());
+    waits.push_back(x.begin(1));
     if (waits.back() > 0)
       CHECK(x.go_on(1) == 0);
     x.committed(1);
@@ -24,9 +24,9 @@ std::vector<std::int64_t> alone(commit_pacing& x, int commits) {
 /// Five drafts come together, the first one a moment before the rest. @returns the sizes of the
 /// commits.
 std::vector<std::size_t> burst_of_five(commit_pacing& x) {
-  if (x.begin() == 0) {
+  if (x.begin(1) == 0) {
     x.committed(1);
-    if (x.begin() > 0)
+    if (x.begin(1) > 0)
       CHECK(x.go_on(4) >= 0);
     x.committed(4);
     return {1, 4};
@@ -59,7 +59,7 @@ TEST_CASE("two publishers who take turns do not wait either") {
   commit_pacing x{800};
   std::size_t waits = 0;
   for (int i = 0; i < 640; ++i) {
-    waits += x.begin() > 0 ? 1 : 0;
+    waits += x.begin(1) > 0 ? 1 : 0;
     x.committed(1 + static_cast<std::size_t>(i) % 2);
   }
   CHECK(waits == 10);
@@ -85,12 +85,12 @@ TEST_CASE("once the bursts are over, the waits end too") {
 }
 
 TEST_CASE("a wait ends in silence, also one that begins behind a long wait") {
-  commit_pacing x{800};
+  commit_pacing x{100 * commit_pacing::slices};
   for (int i = 0; i < 20; ++i)
     x.committed(10);
-  CHECK(x.begin() == 100);
+  CHECK(x.begin(1) == 100);
   CHECK(x.go_on(1) == 0);
-  CHECK(x.begin() == 100);
+  CHECK(x.begin(1) == 100);
   CHECK(x.go_on(2) == 100);
   CHECK(x.go_on(3) == 100);
   CHECK(x.go_on(3) == 0);
@@ -102,7 +102,7 @@ TEST_CASE("a wait ends at gather_us, however many come") {
     commit_pacing x{gather_us};
     for (int i = 0; i < 20; ++i)
       x.committed(10);
-    auto slice = x.begin();
+    auto slice = x.begin(1);
     CHECK(slice > 0);
     auto waited = slice;
     std::size_t queued = 1;
@@ -119,7 +119,7 @@ TEST_CASE("a wait ends with enough drafts") {
   commit_pacing x{800};
   for (int i = 0; i < 20; ++i)
     x.committed(10);
-  CHECK(x.begin() > 0);
+  CHECK(x.begin(1) > 0);
   CHECK(x.go_on(commit_pacing::drafts_max - 1) > 0);
   CHECK(x.go_on(commit_pacing::drafts_max) == 0);
 }
@@ -127,7 +127,14 @@ TEST_CASE("a wait ends with enough drafts") {
 TEST_CASE("without a gathering time nobody waits") {
   commit_pacing x{0};
   for (int i = 0; i < 300; ++i) {
-    CHECK(x.begin() == 0);
+    CHECK(x.begin(1) == 0);
     x.committed(10);
   }
+}
+
+TEST_CASE("what has come while the last commit ran does not wait when it is enough") {
+  commit_pacing x{1000};
+  x.committed(64);
+  CHECK(x.begin(1) > 0);
+  CHECK(x.begin(commit_pacing::drafts_max) == 0);
 }

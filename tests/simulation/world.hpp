@@ -46,6 +46,7 @@ public:
   [[nodiscard]] log_truth& truth() noexcept { return truth_; }
   [[nodiscard]] std::size_t entries_seen() const noexcept { return entries_seen_; }
 
+  std::unique_ptr<net::actor_turns> join(std::function<void()>) override { return nullptr; }
   std::unique_ptr<net::client_port> connect(net::client_ref session,
                                             net::client_identity who) override;
   void read(net::page_request x) override;

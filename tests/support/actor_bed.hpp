@@ -153,6 +153,7 @@ public:
       caf::anon_send_exit(x, caf::exit_reason::user_shutdown);
   }
 
+  std::unique_ptr<net::actor_turns> join(std::function<void()>) override { return nullptr; }
   std::unique_ptr<net::client_port> connect(net::client_ref, net::client_identity) override {
     return nullptr;
   }

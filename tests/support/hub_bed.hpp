@@ -75,6 +75,7 @@ public:
     hub.pass();
   }
 
+  std::unique_ptr<net::actor_turns> join(std::function<void()>) override { return nullptr; }
   std::unique_ptr<net::client_port> connect(net::client_ref, net::client_identity) override {
     return nullptr;
   }
