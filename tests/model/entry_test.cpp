@@ -132,6 +132,6 @@ TEST_CASE("every text of an entry and a batch counts") {
   x.sender = x.kind = x.payload = x.producer = x.message = x.source_id = "0123456789";
   CHECK(weight(x) == weight(bare) + 60);
   batch empty;
-  batch one{.drafts = {draft{"12", "34", "56", "78", "90"}}, .producer = "abc"};
+  batch one{.drafts = {draft{"12", "34", "56", "78", "90"}}, .producer = "abc", .where = {}};
   CHECK(one.bytes() >= empty.bytes() + 13);
 }
