@@ -3,7 +3,7 @@
 
     bench/compare.py DIRECTORY [--document docs/performance.md] [--charts docs/performance]
 
-DIRECTORY holds `confab bench --json` files named WORK.SERVER.ROUND.json. The first figure of a run is its work's main one.
+DIRECTORY holds `confab bench --json` files named WORK.SERVER.ROUND.json. A work's main figure is the one of the budget.
 Cells are the median over the rounds, with the smallest and the largest; ratios are to `limit` in the same round, and their
 median. A work that a server broke in any round has no figures for it. The text between the document's two marker lines is
 replaced; exit status 2 if the input or the document is not as it should be.
@@ -26,6 +26,17 @@ FAMILIES = (
     (("B", 1), ("KiB", 1024), ("MiB", 1024**2), ("GiB", 1024**3)),
     (("/s", 1), ("k/s", 1e3), ("M/s", 1e6), ("G/s", 1e9)),
 )
+# By the work's name, or by the part before its dash; of others it is the first figure.
+MAIN = {
+    "fanout": "server_cpu_per_delivery_us",
+    "fanout-1000": "delivery_rate_per_cpu_per_s",
+    "idle": "private_memory_per_connection_kib",
+    "publish": "receipt_rate_per_s",
+    "publish-1": "receipt_p50_ns",
+    "rooms": "server_cpu_per_delivery_us",
+    "storm": "server_cpu_per_replayed_entry_us",
+    "tokens": "server_cpu_per_delivery_us",
+}
 
 
 class Refused(Exception):
@@ -215,7 +226,9 @@ def compare(works, charts, prefix):
         if not keys:
             rows.append([cell(work.name)] + [f"**{work.outcome(x) or '–'}**" for x in servers])
             continue
-        main, (name, unit) = next(iter(keys.items()))
+        main = MAIN.get(work.name) or MAIN.get(work.name.split("-")[0])
+        main = main if main in keys else next(iter(keys))
+        name, unit = keys[main]
         rows.append([f"{cell(work.name)}: {cell(name)}"] + [work.text(x, main, unit) for x in servers])
         present = [x for x in servers if x in work.runs]
         details += [f"### {cell(work.name)}", ""]
