@@ -120,8 +120,7 @@ limit_server::limit_server(std::uint16_t port, const std::string& log_directory)
 
 void limit_server::turn() {
   std::array<epoll_event, 512> events;
-  auto busy = now_.seq < now_.entries && full_ == 0;
-  auto wait = to_timespec(busy ? now_.due_ns - now_ns() : second_ns);
+  auto wait = to_timespec(second_ns);
   auto n = epoll_pwait2(epoll_, events.data(), static_cast<int>(events.size()), &wait, nullptr);
   for (int i = 0; i < n; ++i) {
     auto* x = static_cast<peer*>(events[static_cast<std::size_t>(i)].data.ptr);
@@ -135,8 +134,6 @@ void limit_server::turn() {
     if (x->fd >= 0 && (what & (EPOLLIN | EPOLLHUP | EPOLLERR)))
       read(*x);
   }
-  if (now_.seq < now_.entries && full_ == 0 && now_ns() >= now_.due_ns)
-    emit();
   commit();
   if (!std::exchange(any_removed_, false))
     return;
@@ -196,7 +193,7 @@ std::size_t limit_server::take(peer& x, std::size_t at) {
   auto f = next_frame(x.in.data() + at, x.in.size() - at);
   if (!f)
     return 0;
-  if (f->opcode == 8 || (f->opcode == 1 && !on_text(x, f->payload)))
+  if (f->opcode == 8 || (f->opcode == 1 && !publish(x, f->payload)))
     remove(x);
   return f->size;
 }
@@ -245,14 +242,6 @@ void limit_server::follow(peer& x, std::string_view target) {
   add_frame(out, R"({"op":"live)" + subject + R"(,"seq":)" + std::to_string(to.tail()) + '}',
             false);
   send(x, out);
-}
-
-bool limit_server::on_text(peer& x, std::string_view text) {
-  if (text.starts_with(R"({"op":"emit")")) {
-    start_emission(text);
-    return true;
-  }
-  return publish(x, text);
 }
 
 /// Fields in the order in which the load clients write them.
@@ -314,31 +303,6 @@ void limit_server::commit() {
     x.in->drop_old();
   batch_.clear();
   answered_.clear();
-}
-
-void limit_server::start_emission(std::string_view text) {
-  auto rate = std::max<std::uint64_t>(number_after(text, R"("rate":)").value_or(50), 1);
-  now_ = {.entries = number_after(text, R"("entries":)").value_or(0),
-          .burst = number_after(text, R"("burst":)").value_or(1),
-          .bytes = std::clamp<std::size_t>(number_after(text, R"("bytes":)").value_or(200),
-                                           payload_bytes_min, 64 * 1024),
-          .due_ns = now_ns()};
-  for (auto& [name, x] : conversations_)
-    if (!x->followers.empty())
-      now_.in = x.get();
-  if (!now_.in)
-    now_.entries = 0;
-  now_.gap_ns =
-      static_cast<std::int64_t>(1e9 * static_cast<double>(now_.burst) / static_cast<double>(rate));
-}
-
-void limit_server::emit() {
-  for (std::uint64_t i = 0; i < now_.burst && now_.seq < now_.entries; ++i) {
-    std::string payload;
-    add_payload(payload, now_.bytes, now_ns());
-    append(*now_.in, "load-12345-3061234567890-0", std::to_string(++now_.seq), payload);
-  }
-  now_.due_ns += now_.gap_ns;
 }
 
 void limit_server::send(peer& x, std::string_view bytes) {

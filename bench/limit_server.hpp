@@ -52,26 +52,12 @@ private:
     std::size_t begin, size;
   };
 
-  /// Emits `entries` at a rate once a peer asks for it.
-  struct emission {
-    conversation* in = nullptr;
-    std::uint64_t seq = 0;
-    std::uint64_t entries = 0;
-    std::uint64_t burst = 1;
-    std::size_t bytes = 200;
-    std::int64_t gap_ns = 0;
-    std::int64_t due_ns = 0;
-  };
-
   void accept_all();
   void read(peer& x);
   std::size_t take(peer& x, std::size_t at);
   std::size_t open(peer& x, std::size_t at);
-  bool on_text(peer& x, std::string_view text);
   void follow(peer& x, std::string_view target);
   bool publish(peer& x, std::string_view text);
-  void start_emission(std::string_view text);
-  void emit();
   void append(conversation& to, std::string_view producer, std::string_view number,
               std::string_view payload);
   void commit();
@@ -91,7 +77,6 @@ private:
   std::map<std::string, std::unique_ptr<conversation>, std::less<>> conversations_;
   std::vector<appended> batch_;
   std::vector<peer*> answered_;
-  emission now_;
   /// Followers whose backlog is full: nobody may publish before they have caught up.
   std::size_t full_ = 0;
   bool any_removed_ = false;

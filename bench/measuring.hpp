@@ -1,5 +1,4 @@
-// What the load client and the bare server share: time, options, WebSocket frames, a process's
-// cost, results.
+// What the bare server and the bare log share: time, options, WebSocket frames, results.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +12,6 @@
 #include <fstream>
 #include <map>
 #include <optional>
-#include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -139,27 +137,6 @@ inline void add_frame(std::string& out, std::string_view payload, bool masked,
   out.append(payload);
 }
 
-/// The number behind `key`, e.g. `"seq":`.
-inline std::optional<std::uint64_t> number_after(std::string_view text, std::string_view key) {
-  auto at = text.find(key);
-  if (at == text.npos)
-    return std::nullopt;
-  auto begin = text.data() + at + key.size();
-  std::uint64_t x = 0;
-  if (std::from_chars(begin, text.data() + text.size(), x).ec != std::errc{})
-    return std::nullopt;
-  return x;
-}
-
-/// The string behind `key`, e.g. `"epoch":`, which holds nothing that JSON escapes.
-inline std::string text_after(std::string_view text, std::string_view key) {
-  auto at = text.find(key);
-  if (at == text.npos || text.size() <= at + key.size() || text[at + key.size()] != '"')
-    return {};
-  auto begin = at + key.size() + 1;
-  return std::string{text.substr(begin, text.find('"', begin) - begin)};
-}
-
 /// A JSON payload of exactly `bytes` bytes that says when it was made:
 /// `{"t":"0000003061234567890","x":"aaa…"}`.
 constexpr std::size_t payload_bytes_min = 36;
@@ -174,26 +151,7 @@ inline void add_payload(std::string& out, std::size_t bytes, std::int64_t made_n
   out.append("\"}");
 }
 
-/// What a process has cost so far.
-struct usage {
-  /// Of all threads that live; in CPU time, not the wall's.
-  std::int64_t cpu_ns = 0;
-  std::int64_t user_ticks = 0;
-  std::int64_t system_ticks = 0;
-  std::int64_t private_kib = 0;
-  std::int64_t rss_anon_kib = 0;
-};
-
-inline std::int64_t kib_of(const std::string& file, std::initializer_list<std::string_view> keys) {
-  std::ifstream in{file};
-  std::int64_t sum = 0;
-  for (std::string line; std::getline(in, line);)
-    for (auto key : keys)
-      if (line.starts_with(key))
-        sum += std::atoll(line.c_str() + key.size());
-  return sum;
-}
-
+/// Of all threads that live; in CPU time, not the wall's.
 inline std::int64_t cpu_ns_of(int pid) {
   std::int64_t sum = 0;
   std::error_code failure;
@@ -205,28 +163,6 @@ inline std::int64_t cpu_ns_of(int pid) {
     sum += ns;
   }
   return sum;
-}
-
-inline usage usage_of(int pid) {
-  usage x;
-  if (pid == 0)
-    return x;
-  auto of = "/proc/" + std::to_string(pid);
-  x.cpu_ns = cpu_ns_of(pid);
-  std::ifstream in{of + "/stat"};
-  std::stringstream rest;
-  rest << in.rdbuf();
-  auto stat = rest.str();
-  if (stat.empty())
-    fail("there is no process " + std::to_string(pid));
-  std::istringstream fields{stat.substr(stat.rfind(')') + 2)};
-  std::string skipped;
-  for (int i = 0; i < 11; ++i)
-    fields >> skipped;
-  fields >> x.user_ticks >> x.system_ticks;
-  x.private_kib = kib_of(of + "/smaps_rollup", {"Private_Clean:", "Private_Dirty:"});
-  x.rss_anon_kib = kib_of(of + "/status", {"RssAnon:"});
-  return x;
 }
 
 /// Times, of which percentiles are asked for.
