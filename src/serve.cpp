@@ -39,15 +39,15 @@ public:
 void start_log(const config::log_group& x) {
   auto logger = spdlog::stderr_logger_mt("confab");
   spdlog::set_default_logger(logger);
-  static constexpr spdlog::level::level_enum levels[] = {
-    spdlog::level::trace, spdlog::level::debug, spdlog::level::info, spdlog::level::warn,
-    spdlog::level::err};
+  static constexpr spdlog::level::level_enum levels[] = {spdlog::level::trace, spdlog::level::debug,
+                                                         spdlog::level::info, spdlog::level::warn,
+                                                         spdlog::level::err};
   spdlog::set_level(levels[static_cast<std::size_t>(x.level)]);
   if (x.format == log_format::text)
     return spdlog::set_pattern("%Y-%m-%d %H:%M:%S.%e %l %v");
   auto formatter = std::make_unique<spdlog::pattern_formatter>();
   formatter->add_flag<json_text>('*').set_pattern(
-    R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","text":%*})");
+      R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","text":%*})");
   spdlog::set_formatter(std::move(formatter));
 }
 
@@ -124,13 +124,13 @@ int serve(const config& values) {
     spdlog::critical("store.retention: {}", retention.why().detail);
     return 2;
   }
-  auto opened = store::open(
-    {.directory = values.store.directory,
-     .synchronous = values.store.synchronous,
-     .producer_ttl_s = static_cast<std::int64_t>(values.store.producer_ttl_s),
-     .cursor_ttl_s = static_cast<std::int64_t>(values.store.cursor_ttl_s),
-     .retention = *retention,
-     .vfs = {}});
+  auto opened =
+      store::open({.directory = values.store.directory,
+                   .synchronous = values.store.synchronous,
+                   .producer_ttl_s = static_cast<std::int64_t>(values.store.producer_ttl_s),
+                   .cursor_ttl_s = static_cast<std::int64_t>(values.store.cursor_ttl_s),
+                   .retention = *retention,
+                   .vfs = {}});
   if (!opened) {
     spdlog::critical("{}", opened.why().detail);
     return 1;
@@ -140,21 +140,21 @@ int serve(const config& values) {
 
   model::byte_budget cache{values.net.cache_bytes};
   actors::environment env{
-    {.passivate_ms = static_cast<std::int64_t>(values.store.passivate_ms),
-     .publish_deadline_ms = static_cast<std::int64_t>(values.net.publish_deadline_ms),
-     .gather_us = static_cast<std::int64_t>(values.store.gather_us),
-     .subscriptions = values.net.subscriptions},
-    cache, random_text()};
+      {.passivate_ms = static_cast<std::int64_t>(values.store.passivate_ms),
+       .publish_deadline_ms = static_cast<std::int64_t>(values.net.publish_deadline_ms),
+       .gather_us = static_cast<std::int64_t>(values.store.gather_us),
+       .subscriptions = values.net.subscriptions},
+      cache,
+      random_text()};
   env.wall_ms = wall_ms;
   env.pause = [](std::chrono::microseconds x) { std::this_thread::sleep_for(x); };
   actors::node node{log, env};
   net::pages pages{node, cache};
-  net::server_context shared{
-    .backend = node,
-    .pages = pages,
-    .hub = {.ring = {values.net.ring_entries, values.net.ring_bytes}},
-    .limits = session_limits_of(values.net),
-    .gate{values.net.connections, values.net.connections_per_address}};
+  net::server_context shared{.backend = node,
+                             .pages = pages,
+                             .hub = {.ring = {values.net.ring_entries, values.net.ring_bytes}},
+                             .limits = session_limits_of(values.net),
+                             .gate{values.net.connections, values.net.connections_per_address}};
   if (auto started = node.start(pages, values.store.readers); !started) {
     spdlog::critical("{}", started.why().detail);
     return 1;
@@ -176,7 +176,8 @@ int serve(const config& values) {
   spdlog::info("draining {} connections for at most {} ms; a second signal ends at once",
                server.connections(), drain.count());
   auto deadline = std::chrono::steady_clock::now() + drain;
-  // Clients come back to the next process, or to another one, over a time that grows with the drain.
+  // Clients come back to the next process, or to another one, over a time that grows with the
+  // drain.
   server.drain(2 * drain);
   while (server.connections() > 0 && std::chrono::steady_clock::now() < deadline)
     if (signalled(signals, std::chrono::milliseconds{20})) {

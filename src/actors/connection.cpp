@@ -13,7 +13,8 @@ constexpr int change_tries_max = 5;
 
 } // namespace
 
-connection_state::known_conversation& connection_state::know(const model::conversation_name& of_name) {
+connection_state::known_conversation&
+connection_state::know(const model::conversation_name& of_name) {
   auto i = known.find(of_name);
   if (i != known.end())
     return i->second;
@@ -35,14 +36,15 @@ void connection_state::with(const model::conversation_name& of_name, task x) {
   if (k.waiting.size() > 1)
     return;
   self->request(directory, caf::infinite, atom::lookup::value, of_name)
-    .then([this, of_name](const conversation_actor& found) {
-      auto& y = know(of_name);
-      y.actor = found;
-      for (auto& due : std::exchange(y.waiting, {}))
-        due(found);
-    },
-    // The directory ends with the process only; deadlines answer what waits.
-    [this, of_name](const caf::error&) { know(of_name).waiting.clear(); });
+      .then(
+          [this, of_name](const conversation_actor& found) {
+            auto& y = know(of_name);
+            y.actor = found;
+            for (auto& due : std::exchange(y.waiting, {}))
+              due(found);
+          },
+          // The directory ends with the process only; deadlines answer what waits.
+          [this, of_name](const caf::error&) { know(of_name).waiting.clear(); });
 }
 
 void connection_state::forget(const model::conversation_name& of_name) {
@@ -52,29 +54,31 @@ void connection_state::forget(const model::conversation_name& of_name) {
 
 void connection_state::handle(const net::ack_command& x) {
   if (who.passing())
-    return fail(x.ref, x.name, {model::code::bad_ack, "ack: a cursor belongs to a client with an id; "
-                                                      "connect with ?client=ID"});
+    return fail(x.ref, x.name,
+                {model::code::bad_ack, "ack: a cursor belongs to a client with an id; "
+                                       "connect with ?client=ID"});
   self->request(writer, caf::infinite, atom::cursor::value,
                 store::cursor_move{{who.user, who.client, x.name}, x.epoch, x.at})
-    .then([this, x](const model::status& done) {
-      if (!done)
-        fail(x.ref, x.name, done.why());
-      else if (!x.ref.empty())
-        tell(net::acked_event{x.ref, x.name, x.at});
-    },
-    [this, x](const caf::error&) {
-      fail(x.ref, x.name, {model::code::store_failed, "the cursor was not moved"});
-    });
+      .then(
+          [this, x](const model::status& done) {
+            if (!done)
+              fail(x.ref, x.name, done.why());
+            else if (!x.ref.empty())
+              tell(net::acked_event{x.ref, x.name, x.at});
+          },
+          [this, x](const caf::error&) {
+            fail(x.ref, x.name, {model::code::store_failed, "the cursor was not moved"});
+          });
 }
 
 void connection_state::handle(const net::page_command& x) {
   auto by = x.from.from.what == model::after::form::id ? model::lookup::id : model::lookup::seq;
   self->request(reader(), caf::infinite, atom::locate::value,
                 locate_request{x.name, by, x.from.from.at, x.from.from.id})
-    .then([this, x](const located& got) { read_page(x, got); },
-          [this, x](const caf::error&) {
-            fail({}, x.name, {model::code::read_failed, "the log could not be read"});
-          });
+      .then([this, x](const located& got) { read_page(x, got); },
+            [this, x](const caf::error&) {
+              fail({}, x.name, {model::code::read_failed, "the log could not be read"});
+            });
 }
 
 void connection_state::read_page(const net::page_command& x, const located& got) {
@@ -90,36 +94,38 @@ void connection_state::read_page(const net::page_command& x, const located& got)
   auto from = model::resolve(x.from, state, &seen);
   if (from.at >= state.tail)
     return tell(net::page_event{
-      std::make_shared<const model::page>(model::page{.state = state, .entries = {}}), from,
-      settings});
+        std::make_shared<const model::page>(model::page{.state = state, .entries = {}}), from,
+        settings});
   self->request(reader(), caf::infinite, atom::page::value,
                 page_range{x.name, from.at.next(), {from.at.value + x.limit}})
-    .then([this, x, from, settings](const page_read& page) {
-      if (page)
-        tell(net::page_event{*page, from, settings});
-      else
-        fail({}, x.name, page.why());
-    },
-    [this, x](const caf::error&) {
-      fail({}, x.name, {model::code::read_failed, "the log could not be read"});
-    });
+      .then(
+          [this, x, from, settings](const page_read& page) {
+            if (page)
+              tell(net::page_event{*page, from, settings});
+            else
+              fail({}, x.name, page.why());
+          },
+          [this, x](const caf::error&) {
+            fail({}, x.name, {model::code::read_failed, "the log could not be read"});
+          });
 }
 
 void connection_state::handle(const net::info_command& x) {
   self->request(reader(), caf::infinite, atom::locate::value,
                 locate_request{x.name, model::lookup::seq, {}, {}})
-    .then([this, x](const located& got) {
-      if (!got)
-        return fail({}, x.name, got.why());
-      if (got->head.gone)
-        return fail({}, x.name, {model::code::gone, x.name.text() + " was deleted"});
-      if (got->head.state.epoch.empty())
-        return fail({}, x.name, {model::code::not_found, x.name.text() + " does not exist"});
-      tell(net::info_event{x.name, got->head.state, got->head.settings});
-    },
-    [this, x](const caf::error&) {
-      fail({}, x.name, {model::code::read_failed, "the log could not be read"});
-    });
+      .then(
+          [this, x](const located& got) {
+            if (!got)
+              return fail({}, x.name, got.why());
+            if (got->head.gone)
+              return fail({}, x.name, {model::code::gone, x.name.text() + " was deleted"});
+            if (got->head.state.epoch.empty())
+              return fail({}, x.name, {model::code::not_found, x.name.text() + " does not exist"});
+            tell(net::info_event{x.name, got->head.state, got->head.settings});
+          },
+          [this, x](const caf::error&) {
+            fail({}, x.name, {model::code::read_failed, "the log could not be read"});
+          });
 }
 
 void connection_state::change(const model::conversation_name& of_name, bool removes, int tries) {
@@ -139,8 +145,8 @@ void connection_state::change(const model::conversation_name& of_name, bool remo
         tell_closed(of_name, *done);
     };
     auto broken = [this, of_name](const caf::error&) {
-      fail({}, of_name, {model::code::store_failed,
-                         "the conversation could not be reached; try again"});
+      fail({}, of_name,
+           {model::code::store_failed, "the conversation could not be reached; try again"});
     };
     if (removes)
       self->request(to, caf::infinite, atom::remove::value).then(finish, broken);
@@ -157,30 +163,32 @@ void connection_state::tell_closed(const model::conversation_name& of_name,
   };
   self->request(reader(), caf::infinite, atom::locate::value,
                 locate_request{of_name, model::lookup::seq, {}, {}})
-    .then([tell_with, state](const located& got) {
-      auto same = got && got->head.state.epoch == state.epoch;
-      tell_with(same ? got->head.settings : model::settings{});
-    },
-    [tell_with](const caf::error&) { tell_with({}); });
+      .then(
+          [tell_with, state](const located& got) {
+            auto same = got && got->head.state.epoch == state.epoch;
+            tell_with(same ? got->head.settings : model::settings{});
+          },
+          [tell_with](const caf::error&) { tell_with({}); });
 }
 
 void connection_state::create(const net::create_command& x, int tries) {
   with(x.name, [this, x, tries](const conversation_actor& to) {
     self->request(to, caf::infinite, atom::create::value, x.what)
-      .then([this, x, tries](const creation_done& done) {
-        if (done)
-          return tell(net::created_event{x.name, *done});
-        if (done.why().what != model::code::moved)
-          return fail({}, x.name, done.why());
-        if (tries + 1 == change_tries_max)
-          return fail({}, x.name, {model::code::overloaded, "the conversation keeps moving"});
-        forget(x.name);
-        create(x, tries + 1);
-      },
-      [this, x](const caf::error&) {
-        fail({}, x.name, {model::code::store_failed,
-                          "the conversation could not be reached; try again"});
-      });
+        .then(
+            [this, x, tries](const creation_done& done) {
+              if (done)
+                return tell(net::created_event{x.name, *done});
+              if (done.why().what != model::code::moved)
+                return fail({}, x.name, done.why());
+              if (tries + 1 == change_tries_max)
+                return fail({}, x.name, {model::code::overloaded, "the conversation keeps moving"});
+              forget(x.name);
+              create(x, tries + 1);
+            },
+            [this, x](const caf::error&) {
+              fail({}, x.name,
+                   {model::code::store_failed, "the conversation could not be reached; try again"});
+            });
   });
 }
 
@@ -216,13 +224,13 @@ connection_actor::behavior_type connection(connection_state::self_pointer self,
   state.session = session;
   state.who = std::move(who);
   return {
-    [&state](atom::receipts, const append_answers& x) { state.receipts(x); },
-    [&state](atom::superseded, const model::conversation_name& x) { state.superseded(x); },
-    [&state](atom::command, const net::command& x) {
-      std::visit([&state](const auto& y) { state.handle(y); }, x);
-    },
-    [&state](atom::tick) { state.tick(); },
-    [&state](atom::gone) { state.gone(); },
+      [&state](atom::receipts, const append_answers& x) { state.receipts(x); },
+      [&state](atom::superseded, const model::conversation_name& x) { state.superseded(x); },
+      [&state](atom::command, const net::command& x) {
+        std::visit([&state](const auto& y) { state.handle(y); }, x);
+      },
+      [&state](atom::tick) { state.tick(); },
+      [&state](atom::gone) { state.gone(); },
   };
 }
 

@@ -1,9 +1,10 @@
 // One client's actor: its subscriptions, and its drafts until they are answered (DESIGN §5).
 //
 // Invariants:
-// (1) Every command gets one answer; a draft gets it by `publish_deadline_ms`, if need be `append_unknown`.
-// (2) A draft is sent again only with the same producer and number, so that it is appended once.
-// (3) What a conversation answers after a later subscribe, or an unsubscribe, of the same name is not shown.
+// (1) Every command gets one answer; a draft gets it by `publish_deadline_ms`, if need be
+// `append_unknown`. (2) A draft is sent again only with the same producer and number, so that it is
+// appended once. (3) What a conversation answers after a later subscribe, or an unsubscribe, of the
+// same name is not shown.
 #pragma once
 
 #include "actors/environment.hpp"
@@ -59,7 +60,8 @@ struct connection_state {
     std::uint64_t drafts = 0;
     std::size_t unanswered = 0;
   };
-  /// Runs `x` with the conversation's handle, now or when the directory has answered; tasks of one name keep their order.
+  /// Runs `x` with the conversation's handle, now or when the directory has answered; tasks of one
+  /// name keep their order.
   void with(const model::conversation_name& of_name, task x);
   /// The handle is of an actor that has moved.
   void forget(const model::conversation_name& of_name);
@@ -96,7 +98,9 @@ struct connection_state {
 
   // One client's reading of pages.
 
-  [[nodiscard]] const log_reader_actor& reader() const { return (*readers)[id.value % readers->size()]; }
+  [[nodiscard]] const log_reader_actor& reader() const {
+    return (*readers)[id.value % readers->size()];
+  }
   void read_page(const net::page_command& x, const located& got);
   void change(const model::conversation_name& of_name, bool removes, int tries);
   void create(const net::create_command& x, int tries);

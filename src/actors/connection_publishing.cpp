@@ -7,7 +7,8 @@ namespace confab::actors {
 
 namespace {
 
-/// Granularity of deadlines, and how long an unknown outcome is left alone before it is asked for again.
+/// Granularity of deadlines, and how long an unknown outcome is left alone before it is asked for
+/// again.
 constexpr std::chrono::milliseconds tick_period{250};
 
 } // namespace
@@ -17,8 +18,8 @@ void connection_state::handle(const net::publish_command& x) {
   auto batch = x.drafts;
   if (batch->producer.empty()) {
     auto numbered = std::make_shared<model::batch>(*batch);
-    numbered->producer = '~' + env->incarnation + ':' + std::to_string(id.value) + ':' +
-                         std::to_string(k.producer);
+    numbered->producer =
+        '~' + env->incarnation + ':' + std::to_string(id.value) + ':' + std::to_string(k.producer);
     numbered->producer_seq = ++k.drafts;
     batch = std::move(numbered);
   }
@@ -67,11 +68,11 @@ void connection_state::receipts(const append_answers& x) {
     }
     auto bytes = draft.what.drafts->bytes();
     if (got)
-      events.emplace_back(net::published_event{draft.what.ref, of_name, *got, bytes, state,
-                                               producer_last});
+      events.emplace_back(
+          net::published_event{draft.what.ref, of_name, *got, bytes, state, producer_last});
     else
       events.emplace_back(
-        net::failed_event{draft.what.ref, of_name, got.why(), bytes, false, state});
+          net::failed_event{draft.what.ref, of_name, got.why(), bytes, false, state});
     --know(of_name).unanswered;
     drafts.erase(i);
   }
@@ -93,14 +94,15 @@ void connection_state::tick() {
   for (auto i = drafts.begin(); i != drafts.end();) {
     auto& x = i->second;
     if (now >= x.deadline) {
-      fail(x.what.ref, x.what.name,
-           {model::code::append_unknown,
-            "the log did not answer within " + std::to_string(env->at_most.publish_deadline_ms) +
-              " ms; whether the entry was appended is unknown" +
-              (x.what.drafts->producer.empty()
-                 ? std::string{}
-                 : std::string{", and publishing it again with the same producer_seq is safe"})},
-           x.what.drafts->bytes());
+      fail(
+          x.what.ref, x.what.name,
+          {model::code::append_unknown,
+           "the log did not answer within " + std::to_string(env->at_most.publish_deadline_ms) +
+               " ms; whether the entry was appended is unknown" +
+               (x.what.drafts->producer.empty()
+                    ? std::string{}
+                    : std::string{", and publishing it again with the same producer_seq is safe"})},
+          x.what.drafts->bytes());
       --know(x.what.name).unanswered;
       i = drafts.erase(i);
       continue;

@@ -7,7 +7,8 @@ namespace confab::actors {
 
 namespace {
 
-/// A conversation that moves, or a log that is replaced, while somebody subscribes: so often it is tried again.
+/// A conversation that moves, or a log that is replaced, while somebody subscribes: so often it is
+/// tried again.
 constexpr int subscribe_tries_max = 5;
 
 const model::error overtaken{model::code::superseded,
@@ -22,7 +23,7 @@ void connection_state::handle(const net::subscribe_command& x) {
       return fail(x.ref, x.name,
                   {model::code::too_many_subscriptions,
                    "this connection follows " + std::to_string(subscriptions) +
-                     " conversations, as many as it may (net.subscriptions)"});
+                       " conversations, as many as it may (net.subscriptions)"});
     ++subscriptions;
   }
   k.subscription = ++last_number;
@@ -34,13 +35,14 @@ void connection_state::subscribe(const attempt& x) {
     if (outdated(x))
       return subscribe_failed(x, overtaken);
     know(x.what.name).followed = to;
-    self->request(to, caf::infinite, atom::subscribe::value,
-                  subscriber{id, session.hub, who, client_actor{self},
-                             know(x.what.name).superseded})
-      .then([this, x](const subscribed& got) { subscribed_to(x, got); },
-            [this, x](const caf::error&) {
-              subscribed_to(x, model::error{model::code::moved, "the conversation could not be reached; try again"});
-            });
+    self->request(
+            to, caf::infinite, atom::subscribe::value,
+            subscriber{id, session.hub, who, client_actor{self}, know(x.what.name).superseded})
+        .then([this, x](const subscribed& got) { subscribed_to(x, got); },
+              [this, x](const caf::error&) {
+                subscribed_to(x, model::error{model::code::moved,
+                                              "the conversation could not be reached; try again"});
+              });
   });
 }
 
@@ -62,9 +64,9 @@ void connection_state::subscribed_to(attempt x, const subscribed& got) {
   auto from = x.what.from;
   if (!from)
     from = model::resume_request{
-      .from = {.what = who.passing() ? model::after::form::now : model::after::form::saved},
-      .epoch = std::nullopt,
-      .id = std::nullopt};
+        .from = {.what = who.passing() ? model::after::form::now : model::after::form::saved},
+        .epoch = std::nullopt,
+        .id = std::nullopt};
   if (from->from.what == model::after::form::saved)
     return start_at_cursor(x, *got);
   start_at(x, *got, *from);
@@ -73,23 +75,24 @@ void connection_state::subscribed_to(attempt x, const subscribed& got) {
 void connection_state::start_at_cursor(const attempt& x, const subscription_answer& got) {
   self->request(reader(), caf::infinite, atom::cursor::value,
                 store::cursor_key{who.user, who.client, x.what.name})
-    .then([this, x, got](const cursor_read& saved) {
-      if (!saved)
-        return subscribe_failed(x, saved.why());
-      model::resume_request from{.from = {.what = model::after::form::start},
-                                 .epoch = std::nullopt,
-                                 .id = std::nullopt};
-      if (const auto& at = *saved) {
-        from.from = {.what = model::after::form::seq, .at = at->at};
-        from.epoch = at->epoch;
-        if (at->id != model::entry_id{})
-          from.id = at->id;
-      }
-      start_at(x, got, from);
-    },
-    [this, x](const caf::error&) {
-      subscribe_failed(x, {model::code::read_failed, "the cursor could not be read"});
-    });
+      .then(
+          [this, x, got](const cursor_read& saved) {
+            if (!saved)
+              return subscribe_failed(x, saved.why());
+            model::resume_request from{.from = {.what = model::after::form::start},
+                                       .epoch = std::nullopt,
+                                       .id = std::nullopt};
+            if (const auto& at = *saved) {
+              from.from = {.what = model::after::form::seq, .at = at->at};
+              from.epoch = at->epoch;
+              if (at->id != model::entry_id{})
+                from.id = at->id;
+            }
+            start_at(x, got, from);
+          },
+          [this, x](const caf::error&) {
+            subscribe_failed(x, {model::code::read_failed, "the cursor could not be read"});
+          });
 }
 
 void connection_state::start_at(const attempt& x, const subscription_answer& got,
@@ -99,26 +102,26 @@ void connection_state::start_at(const attempt& x, const subscription_answer& got
     return attach(x, got, model::resolve(from, got.state, nullptr));
   self->request(reader(), caf::infinite, atom::locate::value,
                 locate_request{x.what.name, by, from.from.at, from.from.id})
-    .then([this, x, got, from](const located& seen) {
-      if (!seen)
-        return subscribe_failed(x, seen.why());
-      if (seen->head.state.epoch != got.state.epoch) {
-        // The log was created or replaced in between: ask for the state anew.
-        auto again = x;
-        if (++again.tries < subscribe_tries_max)
-          return subscribe(again);
-        return subscribe_failed(x, {model::code::read_failed, "the log keeps changing"});
-      }
-      model::sighting sighting{seen->head.state, seen->found, seen->head.ancestors};
-      attach(x, got, model::resolve(from, got.state, &sighting));
-    },
-    [this, x](const caf::error&) {
-      subscribe_failed(x, {model::code::read_failed, "the log could not be read"});
-    });
+      .then(
+          [this, x, got, from](const located& seen) {
+            if (!seen)
+              return subscribe_failed(x, seen.why());
+            if (seen->head.state.epoch != got.state.epoch) {
+              // The log was created or replaced in between: ask for the state anew.
+              auto again = x;
+              if (++again.tries < subscribe_tries_max)
+                return subscribe(again);
+              return subscribe_failed(x, {model::code::read_failed, "the log keeps changing"});
+            }
+            model::sighting sighting{seen->head.state, seen->found, seen->head.ancestors};
+            attach(x, got, model::resolve(from, got.state, &sighting));
+          },
+          [this, x](const caf::error&) {
+            subscribe_failed(x, {model::code::read_failed, "the log could not be read"});
+          });
 }
 
-void connection_state::attach(const attempt& x, const subscription_answer& got,
-                              model::start from) {
+void connection_state::attach(const attempt& x, const subscription_answer& got, model::start from) {
   if (outdated(x))
     return subscribe_failed(x, overtaken);
   tell(net::subscribed_event{x.what.ref, x.what.name, got.feed, got.state, from, x.number});
@@ -140,8 +143,9 @@ bool connection_state::outdated(const attempt& x) const {
 void connection_state::handle(const net::unsubscribe_command& x) {
   auto i = known.find(x.name);
   if (i == known.end() || i->second.subscription == 0)
-    return fail(x.ref, x.name, {model::code::not_subscribed,
-                                "unsubscribe: this connection does not follow " + x.name.text()});
+    return fail(x.ref, x.name,
+                {model::code::not_subscribed,
+                 "unsubscribe: this connection does not follow " + x.name.text()});
   end_subscription(i->second);
   tell(net::unsubscribed_event{x.ref, x.name});
 }

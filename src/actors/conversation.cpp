@@ -24,27 +24,28 @@ void conversation_state::open() {
   opening = true;
   // `await`: whatever arrives meanwhile is handled afterwards, in order.
   self->request(writer, caf::infinite, atom::open::value, *of)
-    .await([this](const opened& x) {
-      opening = false;
-      if (!x) {
-        broken = x.why();
-        spdlog::error("{}: the log cannot be opened: {}", of->text(), broken->detail);
-        return give_up_controls(*broken);
-      }
-      broken.reset();
-      know(*x);
-      if (!hubs.empty())
-        announce({});
-      run_controls();
-      release_held();
-      watch_idleness();
-    },
-    [this](const caf::error& why) {
-      opening = false;
-      broken = model::error{model::code::read_failed, "the log's writer has ended: " +
-                                                        self->system().render(why)};
-      give_up_controls(*broken);
-    });
+      .await(
+          [this](const opened& x) {
+            opening = false;
+            if (!x) {
+              broken = x.why();
+              spdlog::error("{}: the log cannot be opened: {}", of->text(), broken->detail);
+              return give_up_controls(*broken);
+            }
+            broken.reset();
+            know(*x);
+            if (!hubs.empty())
+              announce({});
+            run_controls();
+            release_held();
+            watch_idleness();
+          },
+          [this](const caf::error& why) {
+            opening = false;
+            broken = model::error{model::code::read_failed,
+                                  "the log's writer has ended: " + self->system().render(why)};
+            give_up_controls(*broken);
+          });
 }
 
 void conversation_state::know(const store::log_head& x) {
@@ -66,7 +67,8 @@ void conversation_state::watch_expiry() {
   if (expiry_pending || !settings.lifetime.expires_ms)
     return;
   expiry_pending = true;
-  auto wait = std::clamp<std::int64_t>(*settings.lifetime.expires_ms - env->wall_ms(), 0, expiry_wait_ms);
+  auto wait =
+      std::clamp<std::int64_t>(*settings.lifetime.expires_ms - env->wall_ms(), 0, expiry_wait_ms);
   self->delayed_send(self, std::chrono::milliseconds{wait}, atom::expire::value);
 }
 
@@ -79,7 +81,8 @@ void conversation_state::expire() {
 }
 
 void conversation_state::forget_expired() {
-  if (!settings.lifetime.expired(env->wall_ms()) || !in_flight.empty() || control_running || opening)
+  if (!settings.lifetime.expired(env->wall_ms()) || !in_flight.empty() || control_running ||
+      opening)
     return;
   settings = {};
   stream_seq.clear();
@@ -198,9 +201,9 @@ void conversation_state::run(control next) {
       control_done();
     };
     self->request(writer, caf::infinite, atom::create::value, *of, next.creates)
-      .await(finish, [this, finish](const caf::error& why) mutable {
-        finish(model::error{model::code::store_failed, self->system().render(why)});
-      });
+        .await(finish, [this, finish](const caf::error& why) mutable {
+          finish(model::error{model::code::store_failed, self->system().render(why)});
+        });
     return;
   }
   auto finish = [this, next](const state_changed& x) mutable {
@@ -274,8 +277,7 @@ void conversation_state::watch_idleness() {
   if (busy() || idle_pending || leaving)
     return;
   idle_pending = true;
-  self->delayed_send(self, std::chrono::milliseconds{env->at_most.passivate_ms},
-                     atom::idle::value);
+  self->delayed_send(self, std::chrono::milliseconds{env->at_most.passivate_ms}, atom::idle::value);
 }
 
 void conversation_state::idle() {
@@ -305,21 +307,22 @@ conversation_actor::behavior_type conversation(conversation_state::self_pointer 
   state.open();
   state.watch_idleness();
   return {
-    [&state](atom::subscribe, const subscriber& x) { return state.subscribe(x); },
-    [&state](atom::unsubscribe, connection_id who) { state.unsubscribe(who); },
-    [&state](atom::append, const publication& x) { state.publish(x); },
-    [&state](atom::committed, const commit_report& x) { state.committed(x); },
-    [&state](atom::close) { return state.close(); },
-    [&state](atom::remove) { return state.remove(); },
-    [&state](atom::create, const creation& x) { return state.create(x); },
-    [&state](atom::touch) { state.touch(); },
-    [&state](atom::expire) { state.expire(); },
-    [&state](atom::trimmed, const model::log_state& x) { state.trimmed(x); },
-    [&state](atom::idle) { state.idle(); },
-    [&state](atom::stop) {
-      // Whoever still holds the handle gets `moved`; when the last one lets go, CAF destroys the actor.
-      state.directory = nullptr;
-    },
+      [&state](atom::subscribe, const subscriber& x) { return state.subscribe(x); },
+      [&state](atom::unsubscribe, connection_id who) { state.unsubscribe(who); },
+      [&state](atom::append, const publication& x) { state.publish(x); },
+      [&state](atom::committed, const commit_report& x) { state.committed(x); },
+      [&state](atom::close) { return state.close(); },
+      [&state](atom::remove) { return state.remove(); },
+      [&state](atom::create, const creation& x) { return state.create(x); },
+      [&state](atom::touch) { state.touch(); },
+      [&state](atom::expire) { state.expire(); },
+      [&state](atom::trimmed, const model::log_state& x) { state.trimmed(x); },
+      [&state](atom::idle) { state.idle(); },
+      [&state](atom::stop) {
+        // Whoever still holds the handle gets `moved`; when the last one lets go, CAF destroys the
+        // actor.
+        state.directory = nullptr;
+      },
   };
 }
 

@@ -1,11 +1,14 @@
-// One actor per conversation: gives drafts their places, lets them commit, then announces (DESIGN §5).
+// One actor per conversation: gives drafts their places, lets them commit, then announces (DESIGN
+// §5).
 //
 // Invariants:
 // (1) Nobody sees an entry, or a receipt, before the log has it.
-// (2) Places are given in the order of arrival and commit in that order; behind a failure, what is innocent is given
+// (2) Places are given in the order of arrival and commit in that order; behind a failure, what is
+// innocent is given
 //     new places and sent again, so a hole can neither commit nor be seen.
-// (3) Whoever subscribes gets a feed that holds the answer's state or a later one, in the same step.
-// (4) Once it has asked to be passivated it takes nothing new: `moved` sends the asker back to the directory, which has
+// (3) Whoever subscribes gets a feed that holds the answer's state or a later one, in the same
+// step. (4) Once it has asked to be passivated it takes nothing new: `moved` sends the asker back
+// to the directory, which has
 //     been asked first.
 #pragma once
 
@@ -82,7 +85,8 @@ struct conversation_state {
   void start(const publication& x);
   /// The oldest appends in flight are durable: receipts and the announcement.
   void settle(const commit_report& x, answer_batches& answers);
-  /// The oldest append in flight has failed: a new round, with new places for those behind it that are innocent.
+  /// The oldest append in flight has failed: a new round, with new places for those behind it that
+  /// are innocent.
   void start_over(const model::error& why, answer_batches& answers);
   /// Nobody knows what became of the appends in flight: say so, and read the log anew.
   void lose_track(const model::error& why, answer_batches& answers);
@@ -93,8 +97,8 @@ struct conversation_state {
   /// Every answer says how the log is by now.
   void answer(answer_batches& to, const publication& x, const model::result<model::receipt>& got);
   void announce(std::vector<model::run_ptr> newest);
-  /// The next closing or deleting, if nothing is in flight. CAF handles the latest `await` first, so there is one at a
-  /// time: an opening, or a control.
+  /// The next closing or deleting, if nothing is in flight. CAF handles the latest `await` first,
+  /// so there is one at a time: an opening, or a control.
   void run_controls();
   void give_up_controls(const model::error& why);
   /// The drafts that waited for controls, or for the log's creation.
@@ -145,8 +149,8 @@ struct conversation_state {
   // Lists, since an empty deque costs 576 bytes of an idle conversation.
   std::list<in_flight_append> in_flight;
   std::uint64_t round = 0;
-  /// An outcome was unknown and nothing was committed since: a failed commit may still come back after a crash, so
-  /// "failed" cannot be said.
+  /// An outcome was unknown and nothing was committed since: a failed commit may still come back
+  /// after a crash, so "failed" cannot be said.
   bool unsettled = false;
   model::seq last_given;
   model::entry_id last_id;

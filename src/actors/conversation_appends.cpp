@@ -40,7 +40,7 @@ public:
 private:
   void cut() {
     runs_.push_back(
-      std::make_shared<model::run>(name_, epoch_, std::exchange(entries_, {}), &budget_));
+        std::make_shared<model::run>(name_, epoch_, std::exchange(entries_, {}), &budget_));
     bytes_ = 0;
   }
 
@@ -82,7 +82,7 @@ void conversation_state::start(const publication& x) {
   if (!env->appends.try_take(bytes))
     return refuse(x, {model::code::overloaded,
                       "more than " + std::to_string(env->at_most.append_bytes) +
-                        " bytes of drafts wait for the log; publish again in a moment"});
+                          " bytes of drafts wait for the log; publish again in a moment"});
   auto append = std::make_shared<store::append>();
   append->producer = model::internal_producer(drafts.producer) ? std::string{} : drafts.producer;
   append->producer_epoch = drafts.producer_epoch;
@@ -122,7 +122,8 @@ void conversation_state::start(const publication& x) {
 }
 
 void conversation_state::send_to_writer(const std::shared_ptr<const store::append>& x) {
-  self->send(writer, atom::append::value, append_request{*of, state.epoch, round, x, settings.content_type},
+  self->send(writer, atom::append::value,
+             append_request{*of, state.epoch, round, x, settings.content_type},
              caf::actor_cast<commit_listener>(self));
 }
 

@@ -10,7 +10,8 @@ namespace {
 
 /// What one look-up answers: a producer's row, or whether one internal number is in the log.
 std::string lookup_key(const model::batch& x) {
-  return model::internal_producer(x.producer) ? x.producer + '#' + std::to_string(x.producer_seq) : x.producer;
+  return model::internal_producer(x.producer) ? x.producer + '#' + std::to_string(x.producer_seq)
+                                              : x.producer;
 }
 
 bool same_number(const model::batch& x, const model::batch& y) {
@@ -45,15 +46,17 @@ void conversation_state::publish(const publication& x) {
   case kind::accept:
     return start(x);
   case kind::unknown:
-    // An internal producer lives in this process, so nothing older than its first draft can be stored.
+    // An internal producer lives in this process, so nothing older than its first draft can be
+    // stored.
     if (model::internal_producer(drafts.producer) && !x.retried)
       return start(x);
     return look_up(x);
   case kind::duplicate:
     return confirm(x, verdict.receipt);
   case kind::in_flight: {
-    auto same = std::find_if(in_flight.begin(), in_flight.end(),
-                             [&](const auto& y) { return same_number(*y.from.front().drafts, drafts); });
+    auto same = std::find_if(in_flight.begin(), in_flight.end(), [&](const auto& y) {
+      return same_number(*y.from.front().drafts, drafts);
+    });
     assert(same != in_flight.end());
     same->from.push_back(x);
     return;
@@ -66,19 +69,20 @@ void conversation_state::publish(const publication& x) {
   case kind::gap:
     return refuse(x, {model::code::producer_gap,
                       "producer_seq: is " + std::to_string(drafts.producer_seq) + ", but " +
-                        std::to_string(verdict.expected) + " is the next one of this producer",
+                          std::to_string(verdict.expected) + " is the next one of this producer",
                       verdict.expected});
   case kind::bad_start:
-    return refuse(x, {model::code::bad_request, "producer_seq: a new producer_epoch begins with 0, not with " +
-                                                  std::to_string(drafts.producer_seq)});
+    return refuse(x, {model::code::bad_request,
+                      "producer_seq: a new producer_epoch begins with 0, not with " +
+                          std::to_string(drafts.producer_seq)});
   case kind::fenced:
     return refuse(x, {model::code::producer_epoch,
                       "producer_epoch: " + std::to_string(verdict.expected) +
-                        " of this producer was seen; a lower one is not taken any more",
+                          " of this producer was seen; a lower one is not taken any more",
                       verdict.expected});
   case kind::mismatch:
-    return refuse(x, {model::code::idempotency_mismatch,
-                      "Idempotency-Key: was used with another body"});
+    return refuse(
+        x, {model::code::idempotency_mismatch, "Idempotency-Key: was used with another body"});
   }
 }
 
@@ -100,14 +104,15 @@ bool conversation_state::kept_out(const publication& x) {
                  of->text() + (log->gone ? " was deleted" : " does not exist")});
     };
     self->request(writer, caf::infinite, atom::open::value, *of)
-      .then(answer, [this, answer](const caf::error& why) {
-        answer(model::error{model::code::read_failed, self->system().render(why)});
-      });
+        .then(answer, [this, answer](const caf::error& why) {
+          answer(model::error{model::code::read_failed, self->system().render(why)});
+        });
     return true;
   }
   if (!drafts.drafts.empty() &&
       !model::same_content_type(content_type_of(drafts), settings.content_type)) {
-    refuse(x, {model::code::content_type, of->text() + " holds payloads of " + settings.content_type});
+    refuse(x,
+           {model::code::content_type, of->text() + " holds payloads of " + settings.content_type});
     return true;
   }
   return false;
@@ -125,11 +130,12 @@ void conversation_state::look_up(const publication& x) {
     number = x.drafts->producer_seq; // it has no row: only reading back can tell
   self->request(writer, caf::infinite, atom::producer::value,
                 producer_request{*of, producer, number})
-    .then([this, key, asked = state.epoch](const producer_read& got) { looked_up(key, asked, got); },
-          [this, key, asked = state.epoch](const caf::error& why) {
-            looked_up(key, asked,
-                      model::error{model::code::read_failed, self->system().render(why)});
-          });
+      .then([this, key,
+             asked = state.epoch](const producer_read& got) { looked_up(key, asked, got); },
+            [this, key, asked = state.epoch](const caf::error& why) {
+              looked_up(key, asked,
+                        model::error{model::code::read_failed, self->system().render(why)});
+            });
 }
 
 void conversation_state::looked_up(const std::string& key, const model::epoch& asked,
@@ -178,14 +184,14 @@ void conversation_state::read_older(const publication& x) {
     if (!*got)
       return refuse(x, {model::code::producer_old,
                         "producer_seq: " + std::to_string(x.drafts->producer_seq) +
-                          " was appended long ago; its receipt is not kept any more"});
+                            " was appended long ago; its receipt is not kept any more"});
     confirm(x, (*got)->last);
   };
   self->request(writer, caf::infinite, atom::producer::value,
                 producer_request{*of, x.drafts->producer, x.drafts->producer_seq})
-    .then(answer, [this, answer](const caf::error& why) {
-      answer(model::error{model::code::read_failed, self->system().render(why)});
-    });
+      .then(answer, [this, answer](const caf::error& why) {
+        answer(model::error{model::code::read_failed, self->system().render(why)});
+      });
 }
 
 } // namespace confab::actors

@@ -28,8 +28,8 @@ void directory_state::passivate(const model::conversation_name& x, const convers
 
 void directory_state::retain() {
   self->request(writer, caf::infinite, atom::retain::value)
-    .then([this](const retained& x) { retained_some(x); },
-          [](const caf::error& why) { spdlog::debug("retention: {}", caf::to_string(why)); });
+      .then([this](const retained& x) { retained_some(x); },
+            [](const caf::error& why) { spdlog::debug("retention: {}", caf::to_string(why)); });
 }
 
 void directory_state::retained_some(const retained& x) {
@@ -57,11 +57,11 @@ directory_actor::behavior_type directory(directory_state::self_pointer self,
     state.self->quit(why.reason);
   });
   return {
-    [&state](atom::lookup, const model::conversation_name& x) { return state.lookup(x); },
-    [&state](atom::passivate, const model::conversation_name& x, const conversation_actor& who) {
-      state.passivate(x, who);
-    },
-    [&state](atom::retain) { state.retain(); },
+      [&state](atom::lookup, const model::conversation_name& x) { return state.lookup(x); },
+      [&state](atom::passivate, const model::conversation_name& x, const conversation_actor& who) {
+        state.passivate(x, who);
+      },
+      [&state](atom::retain) { state.retain(); },
   };
 }
 

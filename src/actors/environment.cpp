@@ -28,21 +28,22 @@ void log_health_board::commit_ended(store::health now) {
 net::readiness log_health_board::readiness(std::int64_t now_ms) const {
   if (auto since = since_ms_.load(); since != 0 && now_ms - since > commit_ms_max)
     return {false, "a commit to the log has been under way for " +
-                     std::to_string((now_ms - since) / 1000) + " s: the disk hangs"};
+                       std::to_string((now_ms - since) / 1000) + " s: the disk hangs"};
   std::lock_guard lock{mutex_};
   return {last_.trouble.empty(), last_.trouble};
 }
 
 void abort_on_exceptions(caf::scheduled_actor& self) {
-  self.set_exception_handler([](caf::scheduled_actor* which, std::exception_ptr& why) -> caf::error {
-    try {
-      std::rethrow_exception(why);
-    } catch (const std::exception& x) {
-      spdlog::critical("actor {}: {}", which->name(), x.what());
-    }
-    spdlog::default_logger()->flush();
-    std::abort();
-  });
+  self.set_exception_handler(
+      [](caf::scheduled_actor* which, std::exception_ptr& why) -> caf::error {
+        try {
+          std::rethrow_exception(why);
+        } catch (const std::exception& x) {
+          spdlog::critical("actor {}: {}", which->name(), x.what());
+        }
+        spdlog::default_logger()->flush();
+        std::abort();
+      });
 }
 
 } // namespace confab::actors

@@ -25,7 +25,8 @@ struct limits {
   std::size_t append_bytes = 64 * 1024 * 1024;
 };
 
-/// Whether appends work, as the writer last knew; any thread asks, also while the writer hangs in a commit.
+/// Whether appends work, as the writer last knew; any thread asks, also while the writer hangs in a
+/// commit.
 class log_health_board {
 public:
   void commit_begins(std::int64_t now_ms) noexcept { since_ms_ = now_ms; }
@@ -42,8 +43,8 @@ private:
 /// Outlives all actors. Its members are constant or safe from any thread.
 struct environment {
   environment(limits bounds, model::byte_budget& caches, std::string random_incarnation)
-    : at_most{bounds}, cache{caches}, appends{bounds.append_bytes},
-      incarnation{std::move(random_incarnation)} {}
+    : at_most{bounds}, cache{caches}, appends{bounds.append_bytes}, incarnation{std::move(
+                                                                        random_incarnation)} {}
 
   const limits at_most;
   model::byte_budget& cache;
@@ -53,13 +54,13 @@ struct environment {
   log_health_board log_health;
   /// Wall clock, milliseconds since 1970. Tests replace it.
   std::function<std::int64_t()> wall_ms;
-  /// How the writer waits for drafts, in its own thread; empty: by the actors' clock, whose time tests set. That clock is
-  /// another thread, and each wait would wake it twice.
+  /// How the writer waits for drafts, in its own thread; empty: by the actors' clock, whose time
+  /// tests set. That clock is another thread, and each wait would wake it twice.
   std::function<void(std::chrono::microseconds)> pause;
 };
 
-/// A broken invariant ends the process: what is acknowledged is in the log, and a restart begins from there. An actor
-/// that died alone would leave its clients waiting.
+/// A broken invariant ends the process: what is acknowledged is in the log, and a restart begins
+/// from there. An actor that died alone would leave its clients waiting.
 void abort_on_exceptions(caf::scheduled_actor& self);
 
 } // namespace confab::actors

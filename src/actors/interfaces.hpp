@@ -5,7 +5,8 @@
 //      │ events (hub)        │  └────────────────────────────── ┘  └──────────────────── ┘
 //      └─────────────────────┘     announcements go from the conversation straight to the hubs
 //
-// All messages stay in this process; what travels is shared, not copied, so handlers take `const T&`.
+// All messages stay in this process; what travels is shared, not copied, so handlers take `const
+// T&`.
 #pragma once
 
 #include "net/client.hpp"
@@ -84,20 +85,21 @@ using cursor_read = model::result<std::optional<model::position>>;
 
 /// LOG_READER: one reading session of the log, on a thread of its own; several form a pool.
 using log_reader_actor = caf::typed_actor<
-  // Reads a page for followers; the answer goes to `net::pages`.
-  caf::reacts_to<atom::page, net::page_request>,
-  // Reads a page for one client. Errors: read_failed, log_damaged.
-  caf::replies_to<atom::page, page_range>::with<page_read>,
-  // The log's state, and the entry at a seq or an id. Errors: read_failed, log_damaged.
-  caf::replies_to<atom::locate, locate_request>::with<located>,
-  // Conversations by name. Errors: read_failed.
-  caf::replies_to<atom::list, list_range>::with<list_read>,
-  // A client's cursor. Errors: read_failed.
-  caf::replies_to<atom::cursor, store::cursor_key>::with<cursor_read>>;
+    // Reads a page for followers; the answer goes to `net::pages`.
+    caf::reacts_to<atom::page, net::page_request>,
+    // Reads a page for one client. Errors: read_failed, log_damaged.
+    caf::replies_to<atom::page, page_range>::with<page_read>,
+    // The log's state, and the entry at a seq or an id. Errors: read_failed, log_damaged.
+    caf::replies_to<atom::locate, locate_request>::with<located>,
+    // Conversations by name. Errors: read_failed.
+    caf::replies_to<atom::list, list_range>::with<list_read>,
+    // A client's cursor. Errors: read_failed.
+    caf::replies_to<atom::cursor, store::cursor_key>::with<cursor_read>>;
 
 // LOG_WRITER ------------------------------------------------------------------------------------
 
-/// What a commit did to one conversation's appends of one round, in the order in which they were sent.
+/// What a commit did to one conversation's appends of one round, in the order in which they were
+/// sent.
 struct commit_report {
   std::uint64_t round = 0;
   std::size_t committed = 0;
@@ -142,30 +144,31 @@ struct retained {
 };
 using producer_read = model::result<std::optional<store::producer_row>>;
 
-/// LOG_WRITER: the one writing session of the log, on a thread of its own. Group commit: takes what is queued, one
-/// transaction, one fsync, then every report.
+/// LOG_WRITER: the one writing session of the log, on a thread of its own. Group commit: takes what
+/// is queued, one transaction, one fsync, then every report.
 using log_writer_actor = caf::typed_actor<
-  // Queues an append; the conversation gets a `committed` with the others of that commit.
-  caf::reacts_to<atom::append, append_request, commit_listener>,
-  // The log as of behind all queued appends. Errors: read_failed, log_damaged.
-  caf::replies_to<atom::open, model::conversation_name>::with<opened>,
-  // A stored producer, or the receipt of an older number. Errors: read_failed, log_damaged.
-  caf::replies_to<atom::producer, producer_request>::with<producer_read>,
-  // Closes or deletes a log, behind all queued appends. Errors: not_found, store_failed, append_unknown.
-  caf::replies_to<atom::close, model::conversation_name>::with<state_changed>,
-  caf::replies_to<atom::remove, model::conversation_name>::with<state_changed>,
-  // Creates a log, behind all queued appends. Errors: those of store::log_writer::create.
-  caf::replies_to<atom::create, model::conversation_name, creation>::with<creation_done>,
-  // Moves a deadline. A failure is logged: the next use moves it again.
-  caf::reacts_to<atom::touch, new_deadline>,
-  // Moves a cursor, forward only; gathered with others. Errors: store_failed.
-  caf::replies_to<atom::cursor, store::cursor_move>::with<model::status>,
-  // One small step of retention. Errors are counted in the store's health.
-  caf::replies_to<atom::retain>::with<retained>,
-  // To itself: commit what is queued (the number tells stale ones); move the cursors.
-  caf::reacts_to<atom::flush, std::uint64_t>, caf::reacts_to<atom::cursor>,
-  // Commits what is queued and closes the session; replies when done.
-  caf::replies_to<atom::stop>::with<bool>>;
+    // Queues an append; the conversation gets a `committed` with the others of that commit.
+    caf::reacts_to<atom::append, append_request, commit_listener>,
+    // The log as of behind all queued appends. Errors: read_failed, log_damaged.
+    caf::replies_to<atom::open, model::conversation_name>::with<opened>,
+    // A stored producer, or the receipt of an older number. Errors: read_failed, log_damaged.
+    caf::replies_to<atom::producer, producer_request>::with<producer_read>,
+    // Closes or deletes a log, behind all queued appends. Errors: not_found, store_failed,
+    // append_unknown.
+    caf::replies_to<atom::close, model::conversation_name>::with<state_changed>,
+    caf::replies_to<atom::remove, model::conversation_name>::with<state_changed>,
+    // Creates a log, behind all queued appends. Errors: those of store::log_writer::create.
+    caf::replies_to<atom::create, model::conversation_name, creation>::with<creation_done>,
+    // Moves a deadline. A failure is logged: the next use moves it again.
+    caf::reacts_to<atom::touch, new_deadline>,
+    // Moves a cursor, forward only; gathered with others. Errors: store_failed.
+    caf::replies_to<atom::cursor, store::cursor_move>::with<model::status>,
+    // One small step of retention. Errors are counted in the store's health.
+    caf::replies_to<atom::retain>::with<retained>,
+    // To itself: commit what is queued (the number tells stale ones); move the cursors.
+    caf::reacts_to<atom::flush, std::uint64_t>, caf::reacts_to<atom::cursor>,
+    // Commits what is queued and closes the session; replies when done.
+    caf::replies_to<atom::stop>::with<bool>>;
 
 // CONNECTION, as conversations know it ----------------------------------------------------------
 
@@ -184,10 +187,10 @@ struct append_answers {
 };
 
 using client_actor = caf::typed_actor<
-  // Receipts and refusals. An error `moved` means: ask the directory again.
-  caf::reacts_to<atom::receipts, append_answers>,
-  // The same client subscribed through another connection.
-  caf::reacts_to<atom::superseded, model::conversation_name>>;
+    // Receipts and refusals. An error `moved` means: ask the directory again.
+    caf::reacts_to<atom::receipts, append_answers>,
+    // The same client subscribed through another connection.
+    caf::reacts_to<atom::superseded, model::conversation_name>>;
 
 // CONVERSATION ----------------------------------------------------------------------------------
 
@@ -196,12 +199,12 @@ struct subscriber {
   net::hub* hub = nullptr;
   net::client_identity who;
   client_actor connection;
-  /// It knows that it was superseded and wants its place back. Otherwise an older connection's subscribe that comes late does
-  /// not supersede a newer one's.
+  /// It knows that it was superseded and wants its place back. Otherwise an older connection's
+  /// subscribe that comes late does not supersede a newer one's.
   bool takes_back = false;
 };
-/// The conversation as the new subscriber finds it; the feed belongs to the subscriber's hub and holds this state or
-/// a later one.
+/// The conversation as the new subscriber finds it; the feed belongs to the subscriber's hub and
+/// holds this state or a later one.
 struct subscription_answer {
   model::log_state state;
   std::shared_ptr<net::hub_feed> feed;
@@ -217,50 +220,50 @@ struct publication {
   client_actor connection;
 };
 
-/// CONVERSATION: the single writer of one log, and its followers. One step per message: whoever subscribes gets every entry
-/// that is appended after the answer's state.
+/// CONVERSATION: the single writer of one log, and its followers. One step per message: whoever
+/// subscribes gets every entry that is appended after the answer's state.
 using conversation_actor = caf::typed_actor<
-  // Adds a subscriber (again is no error) and makes its hub follow. Errors: moved, read_failed, log_damaged.
-  caf::replies_to<atom::subscribe, subscriber>::with<subscribed>,
-  caf::reacts_to<atom::unsubscribe, connection_id>,
-  // Appends a batch; the answer comes as `receipts`.
-  caf::reacts_to<atom::append, publication>,
-  caf::reacts_to<atom::committed, commit_report>,
-  // Errors: moved, not_found, store_failed, append_unknown.
-  caf::replies_to<atom::close>::with<state_changed>,
-  caf::replies_to<atom::remove>::with<state_changed>,
-  // Errors: moved, and those of store::log_writer::create.
-  caf::replies_to<atom::create, creation>::with<creation_done>,
-  // Somebody reads it: a ttl begins anew.
-  caf::reacts_to<atom::touch>,
-  // To itself: its deadline may have come.
-  caf::reacts_to<atom::expire>,
-  // Retention removed entries.
-  caf::reacts_to<atom::trimmed, model::log_state>,
-  // To itself: nothing has happened for a while.
-  caf::reacts_to<atom::idle>,
-  // From the directory, which has forgotten it: answer what is left with `moved`.
-  caf::reacts_to<atom::stop>>;
+    // Adds a subscriber (again is no error) and makes its hub follow. Errors: moved, read_failed,
+    // log_damaged.
+    caf::replies_to<atom::subscribe, subscriber>::with<subscribed>,
+    caf::reacts_to<atom::unsubscribe, connection_id>,
+    // Appends a batch; the answer comes as `receipts`.
+    caf::reacts_to<atom::append, publication>, caf::reacts_to<atom::committed, commit_report>,
+    // Errors: moved, not_found, store_failed, append_unknown.
+    caf::replies_to<atom::close>::with<state_changed>,
+    caf::replies_to<atom::remove>::with<state_changed>,
+    // Errors: moved, and those of store::log_writer::create.
+    caf::replies_to<atom::create, creation>::with<creation_done>,
+    // Somebody reads it: a ttl begins anew.
+    caf::reacts_to<atom::touch>,
+    // To itself: its deadline may have come.
+    caf::reacts_to<atom::expire>,
+    // Retention removed entries.
+    caf::reacts_to<atom::trimmed, model::log_state>,
+    // To itself: nothing has happened for a while.
+    caf::reacts_to<atom::idle>,
+    // From the directory, which has forgotten it: answer what is left with `moved`.
+    caf::reacts_to<atom::stop>>;
 
 // DIRECTORY -------------------------------------------------------------------------------------
 
 /// DIRECTORY: name → conversation of this node; spawns on first use, and only it ends one.
 using directory_actor = caf::typed_actor<
-  caf::replies_to<atom::lookup, model::conversation_name>::with<conversation_actor>,
-  // An idle conversation asks to be ended.
-  caf::reacts_to<atom::passivate, model::conversation_name, conversation_actor>,
-  // To itself: let the writer do a step of retention, and tell the conversations.
-  caf::reacts_to<atom::retain>>;
+    caf::replies_to<atom::lookup, model::conversation_name>::with<conversation_actor>,
+    // An idle conversation asks to be ended.
+    caf::reacts_to<atom::passivate, model::conversation_name, conversation_actor>,
+    // To itself: let the writer do a step of retention, and tell the conversations.
+    caf::reacts_to<atom::retain>>;
 
 // CONNECTION ------------------------------------------------------------------------------------
 
 /// CONNECTION: one client: its subscriptions, its unanswered drafts, its limits.
-using connection_actor = client_actor::extend<
-  caf::reacts_to<atom::command, net::command>,
-  // Answers what conversations, readers and the writer have not, when its time has come.
-  caf::reacts_to<atom::tick>,
-  // The session has ended.
-  caf::reacts_to<atom::gone>>;
+using connection_actor = client_actor::extend<caf::reacts_to<atom::command, net::command>,
+                                              // Answers what conversations, readers and the writer
+                                              // have not, when its time has come.
+                                              caf::reacts_to<atom::tick>,
+                                              // The session has ended.
+                                              caf::reacts_to<atom::gone>>;
 
 } // namespace confab::actors
 

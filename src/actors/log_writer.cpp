@@ -93,8 +93,7 @@ void log_writer_state::commit() {
     // From here on the entries belong to the conversation alone.
     chains[i].appends.clear();
     self->send(addressees[i].to, atom::committed::value,
-               commit_report{addressees[i].round, committed, std::move(state),
-                             std::move(failure)});
+               commit_report{addressees[i].round, committed, std::move(state), std::move(failure)});
   }
 }
 
@@ -147,45 +146,46 @@ log_writer_actor::behavior_type log_writer(log_writer_state::self_pointer self,
   state.env = env;
   state.pacing = model::commit_pacing{env->at_most.gather_us};
   return {
-    [&state](atom::append, const append_request& x, const commit_listener& from) {
-      state.append(x, from);
-    },
-    [&state](atom::open, const model::conversation_name& x) { return state.open(x); },
-    [&state](atom::producer, const producer_request& x) { return state.producer(x); },
-    [&state](atom::close, const model::conversation_name& x) -> state_changed {
-      state.commit();
-      return state.session->close(x);
-    },
-    [&state](atom::remove, const model::conversation_name& x) -> state_changed {
-      state.commit();
-      if (auto done = state.session->remove(x); !done)
-        return done.why();
-      return model::log_state{.life = model::lifecycle::deleted};
-    },
-    [&state](atom::create, const model::conversation_name& x, const creation& what) -> creation_done {
-      state.commit();
-      return state.session->create(x, *what, state.env->wall_ms());
-    },
-    [&state](atom::touch, const new_deadline& x) {
-      if (auto done = state.session->touch(x.name, x.epoch, x.expires_ms); !done)
-        spdlog::error("{}: its deadline was not moved: {}", x.name.text(), done.why().detail);
-    },
-    [&state](atom::cursor, const store::cursor_move& x) { return state.move_cursor(x); },
-    [&state](atom::retain) {
-      retained result;
-      result.trims = state.session->retain(state.env->wall_ms(), result.more);
-      state.env->log_health.commit_ended(state.session->health());
-      return result;
-    },
-    [&state](atom::flush, std::uint64_t number) { state.flush(number); },
-    [&state](atom::cursor) { state.move_cursors(); },
-    [&state](atom::stop) {
-      state.commit();
-      state.move_cursors();
-      state.session.reset();
-      state.self->quit();
-      return true;
-    },
+      [&state](atom::append, const append_request& x, const commit_listener& from) {
+        state.append(x, from);
+      },
+      [&state](atom::open, const model::conversation_name& x) { return state.open(x); },
+      [&state](atom::producer, const producer_request& x) { return state.producer(x); },
+      [&state](atom::close, const model::conversation_name& x) -> state_changed {
+        state.commit();
+        return state.session->close(x);
+      },
+      [&state](atom::remove, const model::conversation_name& x) -> state_changed {
+        state.commit();
+        if (auto done = state.session->remove(x); !done)
+          return done.why();
+        return model::log_state{.life = model::lifecycle::deleted};
+      },
+      [&state](atom::create, const model::conversation_name& x,
+               const creation& what) -> creation_done {
+        state.commit();
+        return state.session->create(x, *what, state.env->wall_ms());
+      },
+      [&state](atom::touch, const new_deadline& x) {
+        if (auto done = state.session->touch(x.name, x.epoch, x.expires_ms); !done)
+          spdlog::error("{}: its deadline was not moved: {}", x.name.text(), done.why().detail);
+      },
+      [&state](atom::cursor, const store::cursor_move& x) { return state.move_cursor(x); },
+      [&state](atom::retain) {
+        retained result;
+        result.trims = state.session->retain(state.env->wall_ms(), result.more);
+        state.env->log_health.commit_ended(state.session->health());
+        return result;
+      },
+      [&state](atom::flush, std::uint64_t number) { state.flush(number); },
+      [&state](atom::cursor) { state.move_cursors(); },
+      [&state](atom::stop) {
+        state.commit();
+        state.move_cursors();
+        state.session.reset();
+        state.self->quit();
+        return true;
+      },
   };
 }
 

@@ -43,8 +43,8 @@ struct log_writer_state {
   std::uint64_t flush_number = 0;
   bool flush_pending = false;
   bool waiting = false;
-  /// The round of a conversation that has failed: what is still queued of it is refused, so that nothing can
-  /// slip behind a hole.
+  /// The round of a conversation that has failed: what is still queued of it is refused, so that
+  /// nothing can slip behind a hole.
   std::unordered_map<model::conversation_name, std::uint64_t> failed_rounds;
 
   struct cursor_wait {

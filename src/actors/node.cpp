@@ -47,10 +47,10 @@ model::status node::start(net::pages& pages, std::size_t readers) {
     if (!session)
       return session.why();
     pool->push_back(system_.spawn<caf::detached>(
-      log_reader, std::shared_ptr<store::log_reader>{std::move(*session)}, &pages, &env_));
+        log_reader, std::shared_ptr<store::log_reader>{std::move(*session)}, &pages, &env_));
   }
-  writer_ = system_.spawn<caf::detached>(
-    log_writer, std::shared_ptr<store::log_writer>{log_.writer()}, &env_);
+  writer_ = system_.spawn<caf::detached>(log_writer,
+                                         std::shared_ptr<store::log_writer>{log_.writer()}, &env_);
   directory_ = system_.spawn(directory, writer_, &env_);
   return model::nothing{};
 }
@@ -61,7 +61,7 @@ void node::stop() {
   caf::scoped_actor self{system_};
   // Failing to answer means that it has ended already.
   self->request(writer_, caf::infinite, atom::stop::value)
-    .receive([](bool) {}, [](const caf::error&) {});
+      .receive([](bool) {}, [](const caf::error&) {});
   auto end = [&](const auto& x) {
     self->send_exit(x, caf::exit_reason::user_shutdown);
     self->wait_for(x);
@@ -78,11 +78,10 @@ std::unique_ptr<net::actor_turns> node::join(std::function<void()> wake) {
   return static_cast<scheduler&>(system_.scheduler()).join(std::move(wake));
 }
 
-std::unique_ptr<net::client_port> node::connect(net::client_ref session,
-                                                net::client_identity who) {
+std::unique_ptr<net::client_port> node::connect(net::client_ref session, net::client_identity who) {
   connection_place place{directory_, writer_, readers_, {++connections_}};
   return std::make_unique<port>(
-    system_.spawn(connection, std::move(place), session, std::move(who), &env_));
+      system_.spawn(connection, std::move(place), session, std::move(who), &env_));
 }
 
 void node::read(net::page_request x) {

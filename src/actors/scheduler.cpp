@@ -13,8 +13,8 @@ namespace confab::actors {
 
 namespace {
 
-/// Actors that run before the sockets have their turn again: well below a millisecond, with the 50 messages that each
-/// may handle at most (node.cpp).
+/// Actors that run before the sockets have their turn again: well below a millisecond, with the 50
+/// messages that each may handle at most (node.cpp).
 constexpr std::size_t jobs_per_turn = 64;
 
 } // namespace

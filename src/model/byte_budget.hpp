@@ -6,8 +6,8 @@
 
 namespace confab::model {
 
-/// Counts bytes; any thread. Being over it is a reason to forget something, never an error: by §3 what is
-/// forgotten is read from the log again.
+/// Counts bytes; any thread. Being over it is a reason to forget something, never an error: by §3
+/// what is forgotten is read from the log again.
 class byte_budget {
 public:
   explicit byte_budget(std::size_t bytes_max) : max_{bytes_max} {}

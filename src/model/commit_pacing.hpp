@@ -1,8 +1,9 @@
 // When the writer waits for more drafts before it commits (DESIGN §7).
 //
-// A commit costs a fixed time (an fsync) and CPU, so drafts that are about to come should share it. But a publisher that
-// waits for its receipt sends nothing meanwhile: waiting for it only adds latency. So the writer waits only where waiting
-// has lately paid, tries it now and then, and ends a wait as soon as nothing has come for a slice of it.
+// A commit costs a fixed time (an fsync) and CPU, so drafts that are about to come should share it.
+// But a publisher that waits for its receipt sends nothing meanwhile: waiting for it only adds
+// latency. So the writer waits only where waiting has lately paid, tries it now and then, and ends
+// a wait as soon as nothing has come for a slice of it.
 #pragma once
 
 #include <algorithm>
@@ -26,7 +27,8 @@ public:
   /// @param gather_us the longest wait; 0: never.
   explicit commit_pacing(std::int64_t gather_us) : gather_us_{gather_us} {}
 
-  /// No commit is under way, and all that has come is queued: how long to wait before asking again; 0 commits at once.
+  /// No commit is under way, and all that has come is queued: how long to wait before asking again;
+  /// 0 commits at once.
   [[nodiscard]] std::int64_t begin(std::size_t queued) {
     waited_us_ = 0;
     seen_ = queued;
@@ -47,7 +49,8 @@ public:
   /// A commit of `drafts` begins.
   void committed(std::size_t drafts) {
     ++commits_;
-    // Up fast, down slowly: of a burst that came too late for a wait, the first draft commits alone and the rest together.
+    // Up fast, down slowly: of a burst that came too late for a wait, the first draft commits alone
+    // and the rest together.
     auto change = static_cast<double>(drafts) - mean_;
     mean_ += change > 0 ? change / 2 : change / 8;
   }

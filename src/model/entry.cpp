@@ -12,7 +12,8 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
   if (text.empty() || text.front() == '+')
     return std::nullopt;
   auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (failure != std::errc{} || end != text.data() + text.size() || value > (~std::uint64_t{0} >> 1))
+  if (failure != std::errc{} || end != text.data() + text.size() ||
+      value > (~std::uint64_t{0} >> 1))
     return std::nullopt;
   return value;
 }

@@ -37,8 +37,8 @@ struct entry_id {
 /// Parses `ms-n`, both decimal below 2^63, without signs or leading spaces.
 [[nodiscard]] std::optional<entry_id> parse_entry_id(std::string_view text);
 
-/// The id of an entry that is appended at `now_ms` behind `last`: from max(clock, last), so a clock that
-/// jumps back cannot break order.
+/// The id of an entry that is appended at `now_ms` behind `last`: from max(clock, last), so a clock
+/// that jumps back cannot break order.
 [[nodiscard]] entry_id next_id(entry_id last, std::int64_t now_ms) noexcept;
 
 /// Token of one incarnation of a log: `{random}.{generation}`; empty: there is no log yet.
@@ -122,7 +122,8 @@ struct conditions {
   bool must_exist = false;
   /// If not empty: beyond, byte by byte, the last one that was taken, else `stream_seq`.
   std::string stream_seq;
-  /// Close the conversation in the same transaction. Without drafts, closing a closed one is no error.
+  /// Close the conversation in the same transaction. Without drafts, closing a closed one is no
+  /// error.
   bool closes = false;
   model::numbering numbering = model::numbering::any;
 };
@@ -135,15 +136,16 @@ struct batch {
   std::string producer;
   std::uint32_t producer_epoch = 0;
   std::uint64_t producer_seq = 0;
-  /// Of the drafts, with an idempotency key (`producer` is `=key`): tells another body under the same key.
+  /// Of the drafts, with an idempotency key (`producer` is `=key`): tells another body under the
+  /// same key.
   std::uint64_t fingerprint = 0;
   conditions where;
 
   [[nodiscard]] std::size_t bytes() const noexcept;
 };
 
-/// Where a batch went: entry i has seq `first + i` and id `{id.ms, id.n + i}`. One without entries stands
-/// behind the tail of its moment, and `id` is the tail's.
+/// Where a batch went: entry i has seq `first + i` and id `{id.ms, id.n + i}`. One without entries
+/// stands behind the tail of its moment, and `id` is the tail's.
 struct receipt {
   seq first;
   std::uint32_t count = 1;

@@ -2,8 +2,10 @@
 //
 // Invariants:
 // (1) The ring is empty, or a dense run of entries that ends exactly at the state's tail.
-// (2) A state may be late, never lost; entries may be lost or repeated at any hop: entries that start right after the
-//     known tail extend the ring, repeated ones are ignored, and those behind a hole begin the ring anew.
+// (2) A state may be late, never lost; entries may be lost or repeated at any hop: entries that
+// start right after the
+//     known tail extend the ring, repeated ones are ignored, and those behind a hole begin the ring
+//     anew.
 // (3) A state of another epoch replaces, never merges.
 // (4) Within an epoch, first and tail never go back.
 #pragma once
@@ -35,8 +37,9 @@ public:
   /// Takes a newer `first` that a page of the same epoch has shown.
   void trimmed(seq first) noexcept;
 
-  /// Takes a page that was read anyway: it becomes the ring's beginning when it ends at the tail and the ring is
-  /// empty, or right before the ring, as far as the limits allow. @returns whether the ring took it.
+  /// Takes a page that was read anyway: it becomes the ring's beginning when it ends at the tail
+  /// and the ring is empty, or right before the ring, as far as the limits allow. @returns whether
+  /// the ring took it.
   bool offer_page(const run_ptr& page);
 
   /// The run of the ring that holds `at`, or null.

@@ -11,8 +11,8 @@ enum class lifecycle : std::uint8_t {
   deleted, ///< The log is gone; the epoch is empty until the next one begins.
 };
 
-/// What is known of a log at one moment. A log without entries has `tail = first - 1`; one that does not
-/// exist has an empty epoch, first 1 and tail 0.
+/// What is known of a log at one moment. A log without entries has `tail = first - 1`; one that
+/// does not exist has an empty epoch, first 1 and tail 0.
 struct log_state {
   model::epoch epoch = {};
   seq first{1};
@@ -24,7 +24,8 @@ struct log_state {
   friend bool operator==(const log_state&, const log_state&) = default;
 };
 
-/// A log whose entries up to `through` are those of a fork, too: a position in it is one in the fork.
+/// A log whose entries up to `through` are those of a fork, too: a position in it is one in the
+/// fork.
 struct ancestor {
   model::epoch epoch;
   seq through;

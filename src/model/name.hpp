@@ -12,7 +12,8 @@ namespace confab::model {
 
 inline constexpr std::size_t name_bytes_max = 256;
 
-/// A valid name: 1–256 bytes of `A–Z a–z 0–9 _ - . : / @`; no segment (between `/`) is empty, `.` or
+/// A valid name: 1–256 bytes of `A–Z a–z 0–9 _ - . : / @`; no segment (between `/`) is empty, `.`
+/// or
 /// `..`; the first is not `__ds`. Immutable.
 class conversation_name {
 public:

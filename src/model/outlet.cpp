@@ -65,8 +65,8 @@ void outlet::gather(gathering& to, page_source& pages) {
     add_control();
   if (closing_)
     return;
-  // A follower stays in the list until it has nothing more; the first one moves to the end when the gathering is
-  // full, so that one long replay does not starve the socket's other conversations.
+  // A follower stays in the list until it has nothing more; the first one moves to the end when the
+  // gathering is full, so that one long replay does not starve the socket's other conversations.
   std::size_t kept = 0;
   auto old = ready_.size();
   std::size_t i = 0;
@@ -113,8 +113,7 @@ void outlet::gather_from(gathering& to, follower& x, page_source& pages) {
       auto begin = skipped == 0 ? 0 : encoded.ends[skipped - 1];
       // As many whole frames as still fit; at least one.
       auto fits = std::upper_bound(encoded.ends.begin() + static_cast<std::ptrdiff_t>(skipped) + 1,
-                                   encoded.ends.end(),
-                                   begin + (gathering::bytes_max - to.bytes_));
+                                   encoded.ends.end(), begin + (gathering::bytes_max - to.bytes_));
       auto end = *std::prev(fits);
       auto last = held->first().value + static_cast<std::uint64_t>(fits - encoded.ends.begin()) - 1;
       probe.sent_through(seq{last}, from);

@@ -1,7 +1,9 @@
-// What one socket sends next: the only writer of its bytes (DESIGN §6). Bytes in, bytes out; no socket here.
+// What one socket sends next: the only writer of its bytes (DESIGN §6). Bytes in, bytes out; no
+// socket here.
 //
 //   rest of the frame in progress, frames for this socket alone | a control frame |
-//   entries of the subscriptions that are ready, with their marks (live, reset, closed) in their places
+//   entries of the subscriptions that are ready, with their marks (live, reset, closed) in their
+//   places
 //
 // Invariants:
 // (1) No frame is interrupted by another one.
@@ -44,14 +46,16 @@ struct follower {
 /// Where pages come from.
 class page_source {
 public:
-  /// A run that holds `at`, or null: then the source will make the follower ready again when it has one.
+  /// A run that holds `at`, or null: then the source will make the follower ready again when it has
+  /// one.
   virtual run_ptr page_for(follower& who, seq at) = 0;
 
 protected:
   ~page_source() = default;
 };
 
-/// One gathering of an outlet: pieces in the order in which they must leave. Reused from socket to socket.
+/// One gathering of an outlet: pieces in the order in which they must leave. Reused from socket to
+/// socket.
 class gathering {
 public:
   struct piece {
@@ -59,7 +63,8 @@ public:
     std::size_t size;
   };
   static constexpr std::size_t pieces_max = 64;
-  /// A gathering takes no further frame beyond this, so that sockets which catch up do not keep live ones waiting.
+  /// A gathering takes no further frame beyond this, so that sockets which catch up do not keep
+  /// live ones waiting.
   static constexpr std::size_t bytes_max = 64 * 1024;
 
   [[nodiscard]] std::span<const piece> pieces() const noexcept { return pieces_; }
@@ -103,9 +108,10 @@ public:
       own_.append(frame);
   }
 
-  /// Queues a control frame, before entries. A pong that has not begun to leave gives way to a newer one: only the
-  /// newest ping needs an answer (RFC 6455 §5.5.3), so pings cost nothing however many come. A close frame is the last
-  /// thing that the peer gets; nothing is queued behind it.
+  /// Queues a control frame, before entries. A pong that has not begun to leave gives way to a
+  /// newer one: only the newest ping needs an answer (RFC 6455 §5.5.3), so pings cost nothing
+  /// however many come. A close frame is the last thing that the peer gets; nothing is queued
+  /// behind it.
   void control(std::string_view frame, bool closes);
   [[nodiscard]] bool control_sent() const noexcept { return control_.empty(); }
 
@@ -115,7 +121,8 @@ public:
   /// Bytes that are not gathered anew each time: frames for this socket alone and the rest of one.
   [[nodiscard]] std::size_t backlog() const noexcept { return own_.size() - own_sent_; }
 
-  /// Hints for the processor's cache, well before `gather`: the outlet itself, then what is ready in it.
+  /// Hints for the processor's cache, well before `gather`: the outlet itself, then what is ready
+  /// in it.
   void prefetch() const noexcept { __builtin_prefetch(this); }
   void prefetch_ready() const noexcept {
     if (!ready_.empty()) {
@@ -131,7 +138,8 @@ public:
   /// Fills `to` with what should leave now, in order. Empty: nothing.
   void gather(gathering& to, page_source& pages);
 
-  /// Accounts for the first `n` bytes of `what`, gathered by the last call. @pre nothing was posted since.
+  /// Accounts for the first `n` bytes of `what`, gathered by the last call. @pre nothing was posted
+  /// since.
   /// @returns whether all of it has left.
   bool sent(gathering& what, std::size_t n);
 

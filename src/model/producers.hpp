@@ -2,11 +2,13 @@
 //
 // Invariants:
 // (1) Each number of a producer is appended at most once; a repeat gets the first one's receipt.
-// (2) An unknown producer may start at any number (`numbering::from_zero`: at 0); then each is the last + 1. A refused one is not used up, and if it
+// (2) An unknown producer may start at any number (`numbering::from_zero`: at 0); then each is the
+// last + 1. A refused one is not used up, and if it
 //     was the first, those that were sent behind it are a gap.
 //     Internal producers (`~…`) may leave numbers out: theirs only tell a retry from a new draft.
 // (3) A higher epoch fences the lower ones and may start at any number (`from_zero`: at 0).
-// (4) Memory is bounded: `producers_max` producers with `receipts_max` receipts each, in front of the stored table.
+// (4) Memory is bounded: `producers_max` producers with `receipts_max` receipts each, in front of
+// the stored table.
 //     Only producers with nothing in flight are forgotten, and not the one in use.
 #pragma once
 
@@ -33,8 +35,9 @@ struct producer_verdict {
     duplicate, ///< Appended before; `receipt` is its answer.
     in_flight, ///< An equal one waits for its outcome, which answers both.
     unknown,   ///< Ask the stored table, then `learned`, then again.
-    older,     ///< Appended before (an internal one: perhaps); its receipt must be read back from the log.
-    gap,       ///< `expected` is the number that would be taken.
+    older, ///< Appended before (an internal one: perhaps); its receipt must be read back from the
+           ///< log.
+    gap,   ///< `expected` is the number that would be taken.
     bad_start, ///< A new epoch has to begin with number 0.
     fenced,    ///< Its epoch is lower than one that was seen, `expected`.
     mismatch,  ///< An idempotency key with another body.

@@ -50,9 +50,10 @@ result<resume_request> parse_after(std::string_view text) {
       result.id = x->id;
     return result;
   }
-  return error{code::bad_after, "after: must be a seq (0 to 2^53-1), an id such as "
-                                "\"1698249600123-0\", \"start\", \"now\", \"last:N\", \"saved\", or a "
-                                "position that the server sent"};
+  return error{code::bad_after,
+               "after: must be a seq (0 to 2^53-1), an id such as "
+               "\"1698249600123-0\", \"start\", \"now\", \"last:N\", \"saved\", or a "
+               "position that the server sent"};
 }
 
 lookup needed(const resume_request& x, const log_state& known) noexcept {
@@ -87,8 +88,8 @@ start resolve(const resume_request& x, const log_state& known, const sighting* s
     return {.at = {known.tail.value - std::min(a.count, held)}};
   }
   case form::id:
-    // Nothing at or before that id is known any more: whatever retention removed may have come behind it, and the reset
-    // that follows says so.
+    // Nothing at or before that id is known any more: whatever retention removed may have come
+    // behind it, and the reset that follows says so.
     return {.at = seen && seen->found ? seen->found->at : seq{}};
   case form::saved:
     assert(false);

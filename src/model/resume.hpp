@@ -26,7 +26,8 @@ struct resume_request {
   std::optional<entry_id> id;
 };
 
-/// A seq in decimal, an id `ms-n`, `start`, `now`, `last:N`, `saved`, or a position text. Errors: `bad_after`.
+/// A seq in decimal, an id `ms-n`, `start`, `now`, `last:N`, `saved`, or a position text. Errors:
+/// `bad_after`.
 [[nodiscard]] result<resume_request> parse_after(std::string_view text);
 
 /// What must be read from the log before `resolve` can answer.
@@ -41,7 +42,8 @@ struct sighting {
   std::vector<ancestor> ancestors = {};
 };
 
-/// Where the replay starts, and whether the reader must first be told that its position was of another log.
+/// Where the replay starts, and whether the reader must first be told that its position was of
+/// another log.
 struct start {
   seq at = {};
   std::optional<reset_reason> reset = std::nullopt;

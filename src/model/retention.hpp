@@ -38,11 +38,12 @@ struct retention_mark {
   std::uint64_t bytes_through = 0;
 };
 
-/// The seq that should become `first` under the rule: the smallest of [first, tail + 1] from which on all
-/// entries are within every limit (an entry heavier than `bytes_max` is not kept).
-/// Asks `mark` O(log n) times, for seqs in [first - 1, tail]; of first - 1 only the bytes matter.
+/// The seq that should become `first` under the rule: the smallest of [first, tail + 1] from which
+/// on all entries are within every limit (an entry heavier than `bytes_max` is not kept). Asks
+/// `mark` O(log n) times, for seqs in [first - 1, tail]; of first - 1 only the bytes matter.
 /// @param now_ms wall clock, milliseconds since 1970.
-[[nodiscard]] seq retained_from(const retention_rule& rule, seq first, seq tail, std::int64_t now_ms,
+[[nodiscard]] seq retained_from(const retention_rule& rule, seq first, seq tail,
+                                std::int64_t now_ms,
                                 const std::function<retention_mark(seq)>& mark);
 
 } // namespace confab::model

@@ -6,17 +6,20 @@ namespace confab::model {
 
 std::string_view to_string(reset_reason x) noexcept {
   switch (x) {
-  case reset_reason::trimmed: return "trimmed";
-  case reset_reason::epoch: return "epoch";
-  case reset_reason::deleted: return "deleted";
+  case reset_reason::trimmed:
+    return "trimmed";
+  case reset_reason::epoch:
+    return "epoch";
+  case reset_reason::deleted:
+    return "deleted";
   }
   return "epoch";
 }
 
 run::run(std::shared_ptr<const conversation_name> name, model::epoch epoch,
          std::vector<entry> entries, byte_budget* budget)
-  : name_{std::move(name)}, epoch_{std::move(epoch)}, entries_{std::move(entries)},
-    budget_{budget} {
+  : name_{std::move(name)}, epoch_{std::move(epoch)}, entries_{std::move(entries)}, budget_{
+                                                                                        budget} {
   assert(!entries_.empty());
   for (const auto& x : entries_)
     bytes_ += weight(x);

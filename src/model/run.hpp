@@ -20,8 +20,8 @@ enum class reset_reason : std::uint8_t { trimmed, epoch, deleted };
 
 [[nodiscard]] std::string_view to_string(reset_reason x) noexcept;
 
-/// How entries and the marks between them look on one wire: complete frames, ready to be sent. Stateless; any
-/// thread.
+/// How entries and the marks between them look on one wire: complete frames, ready to be sent.
+/// Stateless; any thread.
 class wire_format {
 public:
   explicit constexpr wire_format(std::size_t index) noexcept : index_{index} {}
@@ -47,8 +47,8 @@ private:
 
 inline constexpr std::size_t wire_formats_max = 4;
 
-/// A run in one format: `bytes` is the concatenation of one frame per entry; `ends[i]` is where the frame of
-/// the i-th entry ends.
+/// A run in one format: `bytes` is the concatenation of one frame per entry; `ends[i]` is where the
+/// frame of the i-th entry ends.
 struct frames {
   std::string bytes;
   std::vector<std::uint32_t> ends;
@@ -59,8 +59,8 @@ class run {
 public:
   /// @pre `entries` is not empty and consecutive.
   /// @param budget counts the run while it lives; may be null; must outlive it.
-  run(std::shared_ptr<const conversation_name> name, model::epoch epoch,
-      std::vector<entry> entries, byte_budget* budget);
+  run(std::shared_ptr<const conversation_name> name, model::epoch epoch, std::vector<entry> entries,
+      byte_budget* budget);
   ~run();
   run(const run&) = delete;
   run& operator=(const run&) = delete;

@@ -26,7 +26,8 @@ struct client_ref {
   std::uint64_t id = 0;
 };
 
-/// Who is connected. `client` is chosen by the client and lasts over reconnects, or made up for one connection.
+/// Who is connected. `client` is chosen by the client and lasts over reconnects, or made up for one
+/// connection.
 struct client_identity {
   std::string user = "anonymous";
   std::string client;
@@ -64,8 +65,9 @@ struct ack_command {
   model::epoch epoch;
   model::seq at;
 };
-/// Creates a conversation; answered by `created_event`. Errors: `conflict`, `bad_request`, and of a fork
-/// `not_found` (there is no source), `conflict` (the source is gone, or of another content type).
+/// Creates a conversation; answered by `created_event`. Errors: `conflict`, `bad_request`, and of a
+/// fork `not_found` (there is no source), `conflict` (the source is gone, or of another content
+/// type).
 struct create_command {
   model::conversation_name name;
   std::shared_ptr<const model::creation> what;
@@ -103,9 +105,9 @@ struct cursor_move_command {
   std::optional<model::position> to;
 };
 
-using command = std::variant<subscribe_command, unsubscribe_command, drop_command, publish_command, ack_command,
-                             create_command, page_command, info_command, close_command, delete_command,
-                             list_command, cursor_command, cursor_move_command>;
+using command = std::variant<subscribe_command, unsubscribe_command, drop_command, publish_command,
+                             ack_command, create_command, page_command, info_command, close_command,
+                             delete_command, list_command, cursor_command, cursor_move_command>;
 
 // What a client is told.
 
@@ -178,11 +180,12 @@ struct failed_event {
   model::log_state state = {};
 };
 
-using event = std::variant<subscribed_event, unsubscribed_event, published_event, created_event,
-                           acked_event, page_event, info_event, deleted_event, list_event, cursor_event,
-                           failed_event>;
+using event =
+    std::variant<subscribed_event, unsubscribed_event, published_event, created_event, acked_event,
+                 page_event, info_event, deleted_event, list_event, cursor_event, failed_event>;
 
-/// The actor of one connection, as its session sees it. Called by one thread; the destructor says that the client has gone.
+/// The actor of one connection, as its session sees it. Called by one thread; the destructor says
+/// that the client has gone.
 class client_port {
 public:
   virtual ~client_port() = default;
@@ -220,7 +223,8 @@ public:
 class backend {
 public:
   virtual ~backend() = default;
-  /// The calling thread runs actors from now on. @param wake asks it for a turn; called from any thread.
+  /// The calling thread runs actors from now on. @param wake asks it for a turn; called from any
+  /// thread.
   [[nodiscard]] virtual std::unique_ptr<actor_turns> join(std::function<void()> wake) = 0;
   /// Starts the actor of a connection.
   [[nodiscard]] virtual std::unique_ptr<client_port> connect(client_ref session,

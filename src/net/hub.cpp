@@ -14,14 +14,15 @@ std::int64_t backoff_ms(std::uint32_t failures) {
 
 constexpr std::uint32_t failures_max = 3;
 
-/// Sockets that catch up get a turn, so many per pass, behind those that are live: 1 MiB, well below a millisecond.
+/// Sockets that catch up get a turn, so many per pass, behind those that are live: 1 MiB, well
+/// below a millisecond.
 constexpr std::size_t replays_max = 16;
 
 } // namespace
 
 hub_feed::hub_feed(net::hub& owner, model::conversation_name name, model::ring_limits limits)
-  : feed{std::make_shared<const model::conversation_name>(std::move(name)), limits},
-    owner_{owner} {}
+  : feed{std::make_shared<const model::conversation_name>(std::move(name)), limits}, owner_{owner} {
+}
 
 hub::hub(hub_limits limits, net::pages& from, std::function<void()> wake)
   : limits_{limits}, pages_{from}, wake_{std::move(wake)}, wheel_(wheel_slots) {}
@@ -57,7 +58,8 @@ void hub::announce(const std::shared_ptr<hub_feed>& to, const model::log_state& 
       to->posted_runs_.push_back(x);
       to->posted_bytes_ += x->bytes();
     }
-    // A thread that does not get to its passes keeps the state and lets go of the entries: they are in the log.
+    // A thread that does not get to its passes keeps the state and lets go of the entries: they are
+    // in the log.
     if (to->posted_bytes_ > limits_.ring.bytes_max ||
         to->posted_runs_.size() > limits_.ring.entries_max) {
       to->posted_runs_.clear();
@@ -144,7 +146,8 @@ void hub::take_page(page_arrival& x) {
     return;
   using verdict = model::page_verdict;
   auto usable = x.verdict == verdict::good || x.verdict == verdict::trimmed;
-  // Of a log that was replaced while it was read: the followers find out by themselves what they need now.
+  // Of a log that was replaced while it was read: the followers find out by themselves what they
+  // need now.
   auto outlived = usable && x.state.epoch != feed.state().epoch;
   if (!outlived && x.verdict == verdict::trimmed)
     feed.trimmed(x.state.first);
@@ -160,9 +163,9 @@ void hub::take_page(page_arrival& x) {
     f->failures = usable ? 0 : f->failures + (x.failure ? 1 : 0);
     if (f->failures >= failures_max) {
       f->awaited = {};
-      to.failed(*f, x.failure.value_or(model::error{
-                      model::code::read_failed,
-                      "the log of " + feed.name()->text() + " could not be read; subscribe again"}));
+      to.failed(*f, x.failure.value_or(model::error{model::code::read_failed,
+                                                    "the log of " + feed.name()->text() +
+                                                        " could not be read; subscribe again"}));
       continue;
     }
     if (!usable) {
@@ -181,15 +184,16 @@ void hub::take_page(page_arrival& x) {
 }
 
 void hub::flush_touched() {
-  // Those who touch themselves again while they are flushed have more to send: they form the next pass, so that other
-  // sockets' readiness is looked at in between.
+  // Those who touch themselves again while they are flushed have more to send: they form the next
+  // pass, so that other sockets' readiness is looked at in between.
   flushing_.swap(touched_);
   auto turns = again_.begin() + static_cast<std::ptrdiff_t>(std::min(again_.size(), replays_max));
   flushing_.insert(flushing_.end(), again_.begin(), turns);
   again_.erase(again_.begin(), turns);
   // By index: a flush may end a session, which then leaves a null here.
   for (std::size_t i = 0; i < flushing_.size(); ++i) {
-    // Each socket's state lies elsewhere, and a send has pushed it out of the cache since the last pass.
+    // Each socket's state lies elsewhere, and a send has pushed it out of the cache since the last
+    // pass.
     if (i + 4 < flushing_.size() && flushing_[i + 4])
       flushing_[i + 4]->prefetch();
     if (i + 2 < flushing_.size() && flushing_[i + 2])

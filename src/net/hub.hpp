@@ -1,13 +1,15 @@
-// One I/O thread's view of all conversations that its sockets follow, and the passes that feed the sockets (DESIGN §6).
+// One I/O thread's view of all conversations that its sockets follow, and the passes that feed the
+// sockets (DESIGN §6).
 //
-// Conversations and connections post from any thread into one inbox; the first post wakes the thread, and a pass
-// takes everything that is there:
+// Conversations and connections post from any thread into one inbox; the first post wakes the
+// thread, and a pass takes everything that is there:
 //
 //   announcements ─> rings ─> followers ready ─┐
 //   events for sessions ───────────────────────┼─> each touched socket is flushed once
 //   pages ─> followers ready ──────────────────┘
 //
-// What arrives during a pass forms the next one. No sockets and no clocks here: a shell wakes it and sends for it.
+// What arrives during a pass forms the next one. No sockets and no clocks here: a shell wakes it
+// and sends for it.
 #pragma once
 
 #include "model/feed.hpp"
@@ -23,7 +25,8 @@
 
 namespace confab::net {
 
-/// A feed of one hub. The conversation holds it to announce into; the followers hold it to read from.
+/// A feed of one hub. The conversation holds it to announce into; the followers hold it to read
+/// from.
 class hub_feed : public model::feed {
 public:
   hub_feed(net::hub& owner, model::conversation_name name, model::ring_limits limits);
@@ -35,7 +38,8 @@ private:
 
   net::hub& owner_;
 
-  // Guarded by the hub's inbox mutex: the slot that keeps the newest state, and entries within a bound.
+  // Guarded by the hub's inbox mutex: the slot that keeps the newest state, and entries within a
+  // bound.
   model::log_state posted_;
   std::vector<model::run_ptr> posted_runs_;
   std::size_t posted_bytes_ = 0;
@@ -89,7 +93,8 @@ public:
   std::uint64_t add(std::shared_ptr<session> x);
   void remove(std::uint64_t id);
   [[nodiscard]] std::size_t sessions() const noexcept { return sessions_.size(); }
-  /// Asks the session's `due` then too. It answers 0 to the question that comes later than it needs.
+  /// Asks the session's `due` then too. It answers 0 to the question that comes later than it
+  /// needs.
   void look_after(const session& x, std::int64_t at_ms) { schedule(x.id, at_ms); }
   /// Calls `f` for every session; `f` may end it.
   void for_each(const std::function<void(session&)>& f);
@@ -109,7 +114,8 @@ public:
   model::run_ptr page_for(model::follower& who, model::seq at) override;
 
 private:
-  /// `add` puts something into the inbox; the first since the last pass wakes the thread. Any thread.
+  /// `add` puts something into the inbox; the first since the last pass wakes the thread. Any
+  /// thread.
   template <class Add>
   void deposit(Add add);
   void wake_up();

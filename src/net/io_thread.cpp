@@ -16,12 +16,11 @@ constexpr std::chrono::milliseconds tick_period{250};
 thread_local const io_thread* io_thread::before_pass_ = nullptr;
 
 io_thread::io_thread(server_context& shared)
-  : shared_{shared},
-    hub_{shared.hub, shared.pages, [this] {
-           // What an actor announces on this very thread needs no turn of its own.
-           if (before_pass_ != this)
-             ask_for_turn();
-         }} {}
+  : shared_{shared}, hub_{shared.hub, shared.pages, [this] {
+                            // What an actor announces on this very thread needs no turn of its own.
+                            if (before_pass_ != this)
+                              ask_for_turn();
+                          }} {}
 
 io_thread::~io_thread() {
   stop();

@@ -80,7 +80,7 @@ private:
   asio::io_context context_{1};
   asio::basic_waitable_timer<std::chrono::steady_clock,
                              asio::wait_traits<std::chrono::steady_clock>, executor>
-    timer_{context_};
+      timer_{context_};
   asio::executor_work_guard<executor> work_{context_.get_executor()};
   /// What one socket may give in one turn.
   std::vector<char> scratch_ = std::vector<char>(64 * 1024);

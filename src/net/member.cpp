@@ -40,7 +40,7 @@ void member::writable() {
 model::follower& member::follow(const subscribed_event& x, const model::wire_format& format) {
   unfollow(*x.feed->name());
   auto& added = *followers_.emplace_back(std::make_unique<model::follower>(
-    x.feed, model::subscription{x.state.epoch, x.from.at, x.from.reset}, format, *this));
+      x.feed, model::subscription{x.state.epoch, x.from.at, x.from.reset}, format, *this));
   added.number = x.subscription;
   hub_.follow(added);
   return added;

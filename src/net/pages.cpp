@@ -69,10 +69,10 @@ void pages::arrived(const page_request& asked, model::result<model::page> got) {
     if (answer.verdict == model::page_verdict::damaged)
       answer.failure = model::error{model::code::log_damaged,
                                     asked.name->text() + ": the log does not hold entry " +
-                                      std::to_string(asked.from.value) + " at its place"};
+                                        std::to_string(asked.from.value) + " at its place"};
     else if (answer.verdict == model::page_verdict::good)
-      answer.held = std::make_shared<model::run>(asked.name, asked.epoch,
-                                                 std::move(got->entries), &budget_);
+      answer.held =
+          std::make_shared<model::run>(asked.name, asked.epoch, std::move(got->entries), &budget_);
   }
   std::vector<std::shared_ptr<hub_feed>> waiting;
   {
@@ -110,8 +110,7 @@ void pages::keep(const log_key& key, const model::run_ptr& held) {
     if (log == by_log_.end())
       return;
     auto behind = log->second.lower_bound(first);
-    if (behind == log->second.begin() ||
-        std::prev(behind)->second.held->last().next() != first)
+    if (behind == log->second.begin() || std::prev(behind)->second.held->last().next() != first)
       return;
   }
   if (log == by_log_.end())
@@ -123,8 +122,7 @@ void pages::keep(const log_key& key, const model::run_ptr& held) {
 }
 
 void pages::shed_locked() {
-  while (!order_.empty() &&
-         (budget_.over() || kept_bytes_ > budget_.most() / pages_share)) {
+  while (!order_.empty() && (budget_.over() || kept_bytes_ > budget_.most() / pages_share)) {
     auto& [key, first] = order_.front();
     auto log = by_log_.find(key);
     auto page = log->second.find(first);

@@ -2,11 +2,13 @@
 //
 // Invariants:
 // (1) Equal requests share one read, over all hubs, unless a later one knows a later tail.
-// (2) Only full pages that begin on a block, or right behind a cached one, are kept: there is at most about one cached
+// (2) Only full pages that begin on a block, or right behind a cached one, are kept: there is at
+// most about one cached
 //     copy of an entry, and a kept page can never change.
-// (3) What is kept counts against the budget of rings, pages and frames, of which pages take at most a sixteenth: readers
-//     that are behind together need the last few pages, and one that is far behind alone needs none twice. The least
-//     recently sent goes first.
+// (3) What is kept counts against the budget of rings, pages and frames, of which pages take at
+// most a sixteenth: readers
+//     that are behind together need the last few pages, and one that is far behind alone needs none
+//     twice. The least recently sent goes first.
 #pragma once
 
 #include "model/subscription.hpp"

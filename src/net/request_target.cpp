@@ -68,7 +68,7 @@ std::optional<request_target> parse_target(std::string_view text) {
     auto equals = pair.find('=');
     auto key = decoded(pair.substr(0, equals), true);
     auto value = decoded(
-      equals == std::string_view::npos ? std::string_view{} : pair.substr(equals + 1), true);
+        equals == std::string_view::npos ? std::string_view{} : pair.substr(equals + 1), true);
     if (!key || !value)
       return std::nullopt;
     result.query.emplace_back(std::move(*key), std::move(*value));

@@ -94,8 +94,10 @@ void server::accepted(error_code ec, tcp_socket socket, io_thread& to) {
   if (!gone) {
     prepare(socket, shared_.limits);
     if (auto place = shared_.gate.admit(peer.address())) {
-      asio::post(to.context(), [socket = std::move(socket), place = std::move(*place),
-                                &to]() mutable { serve_http(std::move(socket), to, std::move(place)); });
+      asio::post(to.context(),
+                 [socket = std::move(socket), place = std::move(*place), &to]() mutable {
+                   serve_http(std::move(socket), to, std::move(place));
+                 });
     } else {
       error_code ignored; // best effort: the connection ends either way
       auto answer = full_answer();

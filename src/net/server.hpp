@@ -16,12 +16,12 @@ public:
   server(server_context& shared, std::size_t threads);
   ~server();
 
-  /// Binds and begins to accept. @returns the port. Errors: `bad_request`, with a text that says what to do.
-  [[nodiscard]] model::result<std::uint16_t> listen(const std::string& address,
-                                                    std::uint16_t port);
+  /// Binds and begins to accept. @returns the port. Errors: `bad_request`, with a text that says
+  /// what to do.
+  [[nodiscard]] model::result<std::uint16_t> listen(const std::string& address, std::uint16_t port);
 
-  /// No new connections; every client is told to reconnect elsewhere or later, spread over `spread`, once its drafts are
-  /// answered. Any thread.
+  /// No new connections; every client is told to reconnect elsewhere or later, spread over
+  /// `spread`, once its drafts are answered. Any thread.
   void drain(std::chrono::milliseconds spread);
 
   [[nodiscard]] std::size_t connections() const noexcept { return shared_.gate.inside(); }
@@ -40,9 +40,9 @@ private:
   std::size_t next_thread_ = 0;
   // On the first thread.
   std::unique_ptr<acceptor> acceptor_;
-  std::unique_ptr<asio::basic_waitable_timer<std::chrono::steady_clock,
-                                             asio::wait_traits<std::chrono::steady_clock>, executor>>
-    pause_;
+  std::unique_ptr<asio::basic_waitable_timer<
+      std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, executor>>
+      pause_;
 };
 
 } // namespace confab::net

@@ -51,9 +51,11 @@ protected:
   virtual send_outcome send(std::span<const model::gathering::piece> pieces) = 0;
   /// Calls `writable` once the socket takes more.
   virtual void wait_writable() = 0;
-  /// Before a flush, while `watch_flushes_`: whatever is due is posted now. Must not end the session.
+  /// Before a flush, while `watch_flushes_`: whatever is due is posted now. Must not end the
+  /// session.
   virtual void turn() {}
-  /// After a flush, while `watch_flushes_`: control frames may have left, the backlog may have shrunk.
+  /// After a flush, while `watch_flushes_`: control frames may have left, the backlog may have
+  /// shrunk.
   virtual void flushed() {}
 
   void writable();

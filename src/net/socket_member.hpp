@@ -33,8 +33,8 @@ private:
   admission place_;
 };
 
-/// Options of every accepted socket: no delay, and a bounded send buffer, so that the kernel does not hold megabytes for a
-/// stalled reader.
+/// Options of every accepted socket: no delay, and a bounded send buffer, so that the kernel does
+/// not hold megabytes for a stalled reader.
 void prepare(tcp_socket& x, const session_limits& limits);
 
 } // namespace confab::net

@@ -106,9 +106,9 @@ TEST_CASE_FIXTURE(actor_bed, "a connection that ends while a draft looks for its
   one.tell(net::publish_command{"2", room(), drafts});
   let(one.actor);
   auto request = state_of<actors::connection_state>(one.actor).drafts.begin()->first;
-  caf::anon_send(
-      caf::actor_cast<actors::client_actor>(one.actor), actors::atom::receipts::value,
-      actors::append_answers{{{request, model::error{model::code::moved, "an old incarnation"}, {}, 0}}});
+  caf::anon_send(caf::actor_cast<actors::client_actor>(one.actor), actors::atom::receipts::value,
+                 actors::append_answers{
+                     {{request, model::error{model::code::moved, "an old incarnation"}, {}, 0}}});
   let(one.actor);
   one.end();
   let(one.actor);

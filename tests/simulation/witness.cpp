@@ -304,10 +304,9 @@ void witness::refused(const json& x, const std::string& name) {
   }
   may({"closed", truth_.faults.append_failed > 0 ? "store_failed" : "closed",
        q.drafts.producer.empty() ? "closed" : "producer_gap",
-       // Of this log, or with an entry that is still there, it would be found. In the successor of a deleted log its
-       // producer may have begun with a higher number.
-       !q.drafts.producer.empty() &&
-               (!q.there || *q.there < q.log->first || q.log->deleted_at != 0)
+       // Of this log, or with an entry that is still there, it would be found. In the successor of
+       // a deleted log its producer may have begun with a higher number.
+       !q.drafts.producer.empty() && (!q.there || *q.there < q.log->first || q.log->deleted_at != 0)
            ? "producer_old"
            : "closed"});
   const auto& logs = truth_.all(name);

@@ -1,5 +1,5 @@
-// A bed for outlets, in frames that a reader can tell apart: `<a 7 xxx>` an entry of a, `<a live 7>`, `[post 1]` for this
-// socket alone, `{control 1}`.
+// A bed for outlets, in frames that a reader can tell apart: `<a 7 xxx>` an entry of a, `<a live
+// 7>`, `[post 1]` for this socket alone, `{control 1}`.
 #pragma once
 
 #include "model/outlet.hpp"

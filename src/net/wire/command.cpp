@@ -28,8 +28,8 @@ model::result<std::optional<model::resume_request>> resume_of(const json_object&
     return std::optional<model::resume_request>{};
   auto kind = kind_of(*json);
   if (kind != "a string" && kind != "a number")
-    return bad(model::code::bad_after, "after: must be a number or a string, is " +
-                                         std::string{kind});
+    return bad(model::code::bad_after,
+               "after: must be a number or a string, is " + std::string{kind});
   auto text = kind == "a string" ? **x.text("after", json->size()) : std::string{*json};
   auto result = model::parse_after(text);
   if (!result)
@@ -84,8 +84,7 @@ model::status producer_of(const json_object& x, model::batch& into) {
   }
   const auto& id = **producer;
   if (id.empty() || id.front() == '~' || id.front() == '=')
-    return bad(model::code::bad_producer,
-               "producer: must not be empty or begin with '~' or '='");
+    return bad(model::code::bad_producer, "producer: must not be empty or begin with '~' or '='");
   if (!*number)
     return bad(model::code::bad_producer, "producer_seq: is missing beside producer");
   into.producer = id;
@@ -104,7 +103,7 @@ model::result<model::draft> draft_of(const json_object& x, const client_identity
   if (payload->size() > bounds.payload_bytes)
     return bad(model::code::payload_too_large,
                "payload: has " + std::to_string(payload->size()) + " bytes of JSON; at most " +
-                 std::to_string(bounds.payload_bytes) + " are allowed (net.payload_bytes)");
+                   std::to_string(bounds.payload_bytes) + " are allowed (net.payload_bytes)");
   result.payload = *payload;
   auto kind = x.text("kind", model::kind_bytes_max);
   if (!kind)
@@ -128,8 +127,7 @@ frame parse_op(const json_object& x, std::string ref, const client_identity& who
   if (!op)
     return refusal{std::move(ref), std::nullopt, op.why()};
   if (!*op)
-    return refusal{std::move(ref), std::nullopt,
-                   bad(model::code::bad_request, "op: is missing")};
+    return refusal{std::move(ref), std::nullopt, bad(model::code::bad_request, "op: is missing")};
   const auto& name_of_op = **op;
   if (name_of_op == "ping")
     return ping{std::move(ref)};
@@ -178,10 +176,11 @@ frame parse_frame(std::string_view text, const client_identity& who, const limit
   std::string ref;
   if (auto json = x->raw("ref")) {
     if (json->size() > ref_bytes_max)
-      return refusal{{}, std::nullopt,
+      return refusal{{},
+                     std::nullopt,
                      bad(model::code::bad_request,
                          "ref: has " + std::to_string(json->size()) + " bytes of JSON; at most " +
-                           std::to_string(ref_bytes_max) + " are allowed")};
+                             std::to_string(ref_bytes_max) + " are allowed")};
     ref = *json;
   }
   return parse_op(*x, std::move(ref), who, bounds);
@@ -199,7 +198,7 @@ model::result<model::batch> parse_drafts(std::string_view body, const client_ide
   if (parts->empty() || parts->size() > model::drafts_max)
     return bad(model::code::batch_too_large,
                "body: an array of " + std::to_string(parts->size()) + " drafts; 1 to " +
-                 std::to_string(model::drafts_max) + " are allowed");
+                   std::to_string(model::drafts_max) + " are allowed");
   for (std::size_t i = 0; i < parts->size(); ++i) {
     auto where = array ? "draft " + std::to_string(i + 1) : std::string{"body"};
     auto x = json_object::parse((*parts)[i], where);

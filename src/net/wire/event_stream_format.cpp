@@ -7,13 +7,15 @@ namespace confab::net::wire {
 
 namespace {
 
-/// Appends JSON text as one `data:` line. Raw line ends can only be white space between JSON tokens.
+/// Appends JSON text as one `data:` line. Raw line ends can only be white space between JSON
+/// tokens.
 void add_data(std::string& out, std::string_view json) {
   out += "data: ";
   auto begin = out.size();
   out += json;
-  std::replace_if(out.begin() + static_cast<std::ptrdiff_t>(begin), out.end(),
-                  [](char c) { return c == '\n' || c == '\r'; }, ' ');
+  std::replace_if(
+      out.begin() + static_cast<std::ptrdiff_t>(begin), out.end(),
+      [](char c) { return c == '\n' || c == '\r'; }, ' ');
   out += "\n\n";
 }
 
@@ -47,8 +49,8 @@ public:
     auto trimmed = reason == model::reset_reason::trimmed;
     auto json = R"({"reason":")" + std::string{to_string(reason)} + '"';
     if (trimmed)
-      json += R"(,"missing":[)" + std::to_string(from.value) + ',' +
-              std::to_string(through.value) + ']';
+      json += R"(,"missing":[)" + std::to_string(from.value) + ',' + std::to_string(through.value) +
+              ']';
     json += R"(,"epoch":")" + now.text + "\"}";
     add_named(out, "reset", {now, trimmed ? through : model::seq{}, {}}, json);
   }

@@ -40,8 +40,8 @@ public:
       } else if (depth > 0) {
         ++at_;
       } else {
-        while (at_ < text_.size() && !space(text_[at_]) && text_[at_] != ',' &&
-               text_[at_] != '}' && text_[at_] != ']')
+        while (at_ < text_.size() && !space(text_[at_]) && text_[at_] != ',' && text_[at_] != '}' &&
+               text_[at_] != ']')
           ++at_;
       }
     } while (depth > 0);
@@ -74,21 +74,28 @@ std::string unquoted(std::string_view json) {
 
 model::error wrong_kind(std::string_view key, std::string_view needed, std::string_view json) {
   return {model::code::bad_request, std::string{key} + ": must be " + std::string{needed} +
-                                      ", is " + std::string{kind_of(json)}};
+                                        ", is " + std::string{kind_of(json)}};
 }
 
 } // namespace
 
 std::string_view kind_of(std::string_view json) noexcept {
   switch (json.empty() ? '\0' : json.front()) {
-  case '"': return "a string";
-  case '{': return "an object";
-  case '[': return "an array";
+  case '"':
+    return "a string";
+  case '{':
+    return "an object";
+  case '[':
+    return "an array";
   case 't':
-  case 'f': return "a boolean";
-  case 'n': return "null";
-  case '\0': return "nothing";
-  default: return "a number";
+  case 'f':
+    return "a boolean";
+  case 'n':
+    return "null";
+  case '\0':
+    return "nothing";
+  default:
+    return "a number";
   }
 }
 
@@ -98,9 +105,9 @@ model::result<json_object> json_object::parse(std::string_view text, std::string
                         std::string{what} + ": is not valid JSON in UTF-8"};
   walker w{text};
   if (w.peek() != '{')
-    return model::error{model::code::bad_request,
-                        std::string{what} + ": must be a JSON object, is " +
-                          std::string{kind_of(w.value())}};
+    return model::error{model::code::bad_request, std::string{what} +
+                                                      ": must be a JSON object, is " +
+                                                      std::string{kind_of(w.value())}};
   json_object result;
   w.skip();
   while (w.peek() != '}') {
@@ -132,7 +139,7 @@ model::result<std::optional<std::string>> json_object::text(std::string_view key
   if (result.size() > bytes_max)
     return model::error{model::code::bad_request,
                         std::string{key} + ": has " + std::to_string(result.size()) +
-                          " bytes; at most " + std::to_string(bytes_max) + " are allowed"};
+                            " bytes; at most " + std::to_string(bytes_max) + " are allowed"};
   return std::optional{std::move(result)};
 }
 

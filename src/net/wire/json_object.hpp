@@ -1,4 +1,5 @@
-// A JSON object as a client sent it: validated as a whole, its members as slices of the original text.
+// A JSON object as a client sent it: validated as a whole, its members as slices of the original
+// text.
 #pragma once
 
 #include "model/error.hpp"
@@ -11,11 +12,12 @@
 
 namespace confab::net::wire {
 
-/// Keeps payloads as they were written: re-serialising changes big numbers, key order and duplicate keys.
+/// Keeps payloads as they were written: re-serialising changes big numbers, key order and duplicate
+/// keys.
 class json_object {
 public:
-  /// Errors: `bad_request` for malformed JSON (also bad UTF-8), or JSON that is not an object. `what` names the
-  /// thing in the error, e.g. "frame".
+  /// Errors: `bad_request` for malformed JSON (also bad UTF-8), or JSON that is not an object.
+  /// `what` names the thing in the error, e.g. "frame".
   /// @param text must outlive the object.
   [[nodiscard]] static model::result<json_object> parse(std::string_view text,
                                                         std::string_view what);
@@ -23,7 +25,8 @@ public:
   /// The member's JSON text; the last one if it stands there twice.
   [[nodiscard]] std::optional<std::string_view> raw(std::string_view key) const;
 
-  // Members of a given kind. Absent and null are the same. Errors: `bad_request`, naming the field and what it holds.
+  // Members of a given kind. Absent and null are the same. Errors: `bad_request`, naming the field
+  // and what it holds.
 
   [[nodiscard]] model::result<std::optional<std::string>> text(std::string_view key,
                                                                std::size_t bytes_max) const;
@@ -35,7 +38,8 @@ private:
   std::vector<std::pair<std::string, std::string_view>> members_;
 };
 
-/// Slices of a JSON array's elements, or nothing if `text` is not an array. @pre `text` is valid JSON.
+/// Slices of a JSON array's elements, or nothing if `text` is not an array. @pre `text` is valid
+/// JSON.
 [[nodiscard]] std::optional<std::vector<std::string_view>> elements(std::string_view text);
 
 /// Strict RFC 8259 in UTF-8, nested at most 512 deep, exponents below 2^31.

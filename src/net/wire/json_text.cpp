@@ -1,5 +1,5 @@
-// Validation of JSON text, by Boost.JSON's parser without a document: it keeps no value, so a number may have any size, as
-// long as its exponent is below 2^31.
+// Validation of JSON text, by Boost.JSON's parser without a document: it keeps no value, so a
+// number may have any size, as long as its exponent is below 2^31.
 #include "net/wire/json_object.hpp"
 
 #include <boost/json/basic_parser_impl.hpp>

@@ -76,9 +76,8 @@ public:
     add_frame(out, json);
   }
 
-  void add_reset(std::string& out, const model::conversation_name& name,
-                 model::reset_reason reason, const model::epoch& now, model::seq from,
-                 model::seq through) const override {
+  void add_reset(std::string& out, const model::conversation_name& name, model::reset_reason reason,
+                 const model::epoch& now, model::seq from, model::seq through) const override {
     auto json = begin("reset", {});
     add_name(json, name);
     json.append(R"(,"reason":")").append(to_string(reason)).append("\"");
