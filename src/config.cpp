@@ -129,6 +129,14 @@ void check_meaning(config& values, Complain complain) {
              std::to_string(values.net.idle_ms) + " is not more than net.heartbeat_ms (" +
                  std::to_string(values.net.heartbeat_ms) +
                  "), so quiet connections would be cut before they can answer a heartbeat");
+  const auto& redis = values.redis;
+  if (!redis.address.empty())
+    if (auto place = store::parse_redis_address(redis.address); !place)
+      complain("redis.address", redis.address + ' ' + place.why().detail);
+  if (redis.role == redis_role::log && redis.address.empty())
+    complain("redis.role", "log needs redis.address");
+  if (!redis.user.empty() && redis.password_file.empty())
+    complain("redis.user", redis.user + " needs redis.password_file");
   if (auto rules = model::parse_retention(values.store.retention); !rules)
     // Its detail begins with the option's name, which stands before every error here.
     complain("store.retention", rules.why().detail.substr(rules.why().detail.find(' ') + 1));
@@ -169,6 +177,31 @@ std::optional<std::string> read_file(const std::filesystem::path& path, std::str
 }
 
 } // namespace
+
+model::result<store::redis_options> redis_options_of(const config::redis_group& x) {
+  auto address = store::parse_redis_address(x.address);
+  if (!address)
+    return model::error{model::code::store_failed, "redis.address: " + address.why().detail};
+  store::redis_options made{.address = *address,
+                            .user = x.user,
+                            .database = static_cast<std::uint32_t>(x.database),
+                            .connect_ms = static_cast<std::int64_t>(x.connect_ms),
+                            .command_ms = static_cast<std::int64_t>(x.command_ms),
+                            .reply_bytes = x.reply_bytes};
+  made.reconnect.last_ms = static_cast<std::int64_t>(x.reconnect_ms);
+  if (!x.password_file.empty()) {
+    std::string why;
+    auto text = read_file(x.password_file, why);
+    if (!text)
+      return model::error{model::code::store_failed,
+                          "redis.password_file: " + x.password_file + ' ' + why};
+    made.password = text->substr(0, text->find_first_of("\r\n"));
+    if (made.password.empty())
+      return model::error{model::code::store_failed,
+                          "redis.password_file: " + x.password_file + " has an empty first line"};
+  }
+  return made;
+}
 
 std::string value_text(const option& which, config values) {
   return std::visit(
@@ -242,7 +275,8 @@ std::vector<setting> read_ini(std::string_view text, std::string_view file_name,
       if (!rest.empty() && !rest.starts_with(';'))
         errors.push_back(place + "malformed section line; [section] is needed");
       else if (!known_section)
-        errors.push_back(place + '[' + section + "]: no such section; net, store and log exist");
+        errors.push_back(place + '[' + section +
+                         "]: no such section; net, store, redis and log exist");
       continue;
     }
     auto equals = line.find('=');

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "store/log_store.hpp"
+#include "store/redis_address.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -14,6 +15,10 @@
 
 namespace confab {
 
+/// Who holds the log: SQLite, and Redis is a bridge to others; or Redis.
+enum class redis_role : std::uint8_t { bridge, log };
+/// What becomes of the entries of a stream that is met for the first time.
+enum class redis_import : std::uint8_t { all, only_new };
 enum class log_level : std::uint8_t { trace, debug, info, warn, error };
 enum class log_format : std::uint8_t { text, json };
 
@@ -59,6 +64,25 @@ struct config {
     friend bool operator==(const store_group&, const store_group&) = default;
   };
 
+  struct redis_group {
+    /// Empty: no Redis. Else valid for `store::parse_redis_address`.
+    std::string address;
+    redis_role role = redis_role::bridge;
+    std::string group = "confab";
+    redis_import import = redis_import::only_new;
+    std::uint64_t reconcile_ms = 5'000;
+    std::uint64_t maxlen = 0;
+    std::string user;
+    std::string password_file;
+    std::uint64_t database = 0;
+    std::uint64_t connect_ms = 2'000;
+    std::uint64_t command_ms = 5'000;
+    std::uint64_t reconnect_ms = 5'000;
+    std::uint64_t reply_bytes = 64 * 1024 * 1024;
+
+    friend bool operator==(const redis_group&, const redis_group&) = default;
+  };
+
   struct log_group {
     log_level level = log_level::info;
     log_format format = log_format::text;
@@ -68,14 +92,16 @@ struct config {
 
   net_group net;
   store_group store;
+  redis_group redis;
   log_group log;
 
   friend bool operator==(const config&, const config&) = default;
 };
 
 /// Where a value lives in a `config`.
-using field = std::variant<std::string*, bool*, std::uint16_t*, std::uint64_t*,
-                           store::options::sync*, log_level*, log_format*>;
+using field =
+    std::variant<std::string*, bool*, std::uint16_t*, std::uint64_t*, store::options::sync*,
+                 redis_role*, redis_import*, log_level*, log_format*>;
 
 /// A row of the one table that drives parsing, validation, --help and the test of config.ini.
 struct option {
@@ -90,6 +116,11 @@ struct option {
   /// One sentence.
   std::string_view doc;
 };
+
+/// How to talk to the Redis that is configured; the password is read from its file. Errors:
+/// `store_failed`.
+/// @pre `redis.address` is not empty.
+[[nodiscard]] model::result<store::redis_options> redis_options_of(const config::redis_group& x);
 
 /// All options, grouped by section.
 [[nodiscard]] std::span<const option> options() noexcept;

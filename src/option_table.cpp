@@ -21,10 +21,13 @@ constexpr auto in_net = at<&config::net, Member>;
 template <auto Member>
 constexpr auto in_store = at<&config::store, Member>;
 template <auto Member>
+constexpr auto in_redis = at<&config::redis, Member>;
+template <auto Member>
 constexpr auto in_log = at<&config::log, Member>;
 
 using ng = config::net_group;
 using sg = config::store_group;
+using rg = config::redis_group;
 using lg = config::log_group;
 
 // clang-format off
@@ -85,6 +88,32 @@ constexpr std::array table{
          "A conversation that nobody used for so long leaves the memory."},
   option{"store.readers", in_store<&sg::readers>, "threads", 1, 64,
          "Threads that read the log."},
+  option{"redis.address", in_redis<&rg::address>, "", 0, 512,
+         "Redis 7.0 or newer, or Valkey: host:port, or the path of a Unix socket; empty: none."},
+  option{"redis.role", in_redis<&rg::role>, "bridge|log", 0, 0,
+         "With bridge, SQLite holds the log and entries come from Redis and go there; with log, Redis holds it."},
+  option{"redis.group", in_redis<&rg::group>, "", 1, 128,
+         "Consumer group on stream:fanout:all-conversations."},
+  option{"redis.import", in_redis<&rg::import>, "all|new", 0, 0,
+         "What is taken of a stream that is met for the first time: all that it holds, or what is added from then on."},
+  option{"redis.reconcile_ms", in_redis<&rg::reconcile_ms>, "ms", 10, hour_ms,
+         "How often a conversation with subscribers looks after its stream, whether a pointer came or not."},
+  option{"redis.maxlen", in_redis<&rg::maxlen>, "entries", 0, 1'000'000'000'000,
+         "Streams are trimmed to about so many entries when Confab appends; 0 does not trim."},
+  option{"redis.user", in_redis<&rg::user>, "", 0, 256,
+         "ACL user; empty: the default one."},
+  option{"redis.password_file", in_redis<&rg::password_file>, "", 0, 4'096,
+         "File whose first line is the password; empty: none is sent."},
+  option{"redis.database", in_redis<&rg::database>, "", 0, 65'535,
+         "Number of the database."},
+  option{"redis.connect_ms", in_redis<&rg::connect_ms>, "ms", 1, hour_ms,
+         "Longest wait for a connection."},
+  option{"redis.command_ms", in_redis<&rg::command_ms>, "ms", 1, hour_ms,
+         "Longest wait for a reply; then the outcome is unknown, and the connection is opened anew."},
+  option{"redis.reconnect_ms", in_redis<&rg::reconnect_ms>, "ms", 50, hour_ms,
+         "Longest pause between two attempts to connect; they begin at 50 ms and double, with jitter."},
+  option{"redis.reply_bytes", in_redis<&rg::reply_bytes>, "bytes", mib, 1'024 * mib,
+         "Largest reply that is read from Redis; a larger one ends its connection."},
   option{"log.level", in_log<&lg::level>, "trace|debug|info|warn|error", 0, 0,
          "Least severe log line that is written to stderr."},
   option{"log.format", in_log<&lg::format>, "text|json", 0, 0,

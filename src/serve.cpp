@@ -3,6 +3,7 @@
 #include "actors/node.hpp"
 #include "net/server.hpp"
 #include "net/wire/json_object.hpp"
+#include "store/redis_connection.hpp"
 
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
@@ -96,6 +97,30 @@ net::session_limits session_limits_of(const config::net_group& x) {
   return result;
 }
 
+/// Whether Redis, if one is configured, can be used. One that does not answer now may do so later.
+bool check_redis(const config::redis_group& x) {
+  if (x.address.empty())
+    return true;
+  if (x.role == redis_role::log) {
+    spdlog::critical("redis.role: log is not built into this version yet");
+    return false;
+  }
+  auto how = redis_options_of(x);
+  if (!how) {
+    spdlog::critical("{}", how.why().detail);
+    return false;
+  }
+  store::redis_connection redis{*how};
+  auto there = redis.connect();
+  if (there)
+    spdlog::info("redis: {} at {}", redis.facts().version, x.address);
+  else if (there.why().what == model::code::unsupported)
+    spdlog::critical("redis.address: {}", there.why().detail);
+  else
+    spdlog::warn("redis.address: {}", there.why().detail);
+  return there || there.why().what != model::code::unsupported;
+}
+
 /// For the last commits, when the clients have used up the time of the drain.
 constexpr std::chrono::seconds last_commits{2};
 
@@ -124,6 +149,8 @@ int serve(const config& values) {
     spdlog::critical("store.retention: {}", retention.why().detail);
     return 2;
   }
+  if (!check_redis(values.redis))
+    return 1;
   auto opened =
       store::open({.directory = values.store.directory,
                    .synchronous = values.store.synchronous,

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <sstream>
 
 using namespace confab;
@@ -135,11 +136,20 @@ TEST_CASE("every default is within its own bounds, and every option reaches its 
               : row.name == "net.idle_ms"     ? "80000"
               : row.name == "store.directory" ? "elsewhere"
               : row.name == "store.retention" ? "room:* 30d - -"
+              : row.name == "redis.address"   ? "127.0.0.1:6379"
                                               : std::to_string(row.min + 1);
-    auto changed = load_config(std::nullopt, std::vector{given(std::string{row.name}, value)});
+    std::map<std::string_view, std::string> set{{row.name, value}};
+    if (row.name == "redis.role")
+      set["redis.address"] = "127.0.0.1:6379";
+    if (row.name == "redis.user")
+      set["redis.password_file"] = "secret";
+    std::vector<setting> settings;
+    for (const auto& [name, text] : set)
+      settings.push_back(given(std::string{name}, text));
+    auto changed = load_config(std::nullopt, settings);
     CHECK(changed.errors.empty());
     for (const auto& each : options()) {
-      auto want = each.name == row.name ? value : value_text(each, config{});
+      auto want = set.contains(each.name) ? set[each.name] : value_text(each, config{});
       CHECK(value_text(each, changed.values) == want);
     }
   }
@@ -195,6 +205,32 @@ TEST_CASE("a wrong value is refused with file, line, option, limit and kind") {
         "config.ini:3: store.directory: is too long; a text of 1 to 4096 bytes is needed");
 }
 
+TEST_CASE("a Redis address is a host with its port or a socket's path, and role log needs one") {
+  CHECK(load("[redis]\naddress = 127.0.0.1:6379\nrole = log\n").errors.empty());
+  CHECK(
+      only_error(load("[redis]\nrole = log\n")).starts_with("config.ini:2: redis.role: log needs"));
+  CHECK(only_error(load("[redis]\naddress = localhost\n"))
+            .starts_with("config.ini:2: redis.address: localhost is neither host:port"));
+  CHECK(only_error(load("[redis]\naddress = rediss://h:1\n")).find("TLS") != std::string::npos);
+  CHECK(only_error(load("[redis]\nuser = x\n")) ==
+        "config.ini:2: redis.user: x needs redis.password_file");
+}
+
+TEST_CASE("a Redis password is the first line of its file, which must have one") {
+  scratch_file file{"sesame\nsecond\n"};
+  config::redis_group group;
+  group.address = "h:1";
+  group.password_file = file.path();
+  auto how = redis_options_of(group);
+  REQUIRE(how);
+  CHECK(how->password == "sesame");
+  scratch_file empty{"\nsesame\n"};
+  group.password_file = empty.path();
+  CHECK_FALSE(redis_options_of(group));
+  group.password_file = "/nonexistent/file";
+  CHECK_FALSE(redis_options_of(group));
+}
+
 TEST_CASE("an unknown option or section is refused, with the name that was probably meant") {
   CHECK(only_error(load("[net]\nprot = 1\n")) ==
         "config.ini:2: net.prot: no such option; did you mean net.port?");
@@ -202,8 +238,8 @@ TEST_CASE("an unknown option or section is refused, with the name that was proba
         "config.ini:2: net.directory: no such option; did you mean store.directory?");
   CHECK(only_error(load("[net]\ncompletely_unheard_of = 1\n")) ==
         "config.ini:2: net.completely_unheard_of: no such option");
-  CHECK(only_error(load("[redis]\naddress = x:1\n")) ==
-        "config.ini:1: [redis]: no such section; net, store and log exist");
+  CHECK(only_error(load("[cluster]\nname = x\n")) ==
+        "config.ini:1: [cluster]: no such section; net, store, redis and log exist");
   CHECK(only_error(load("", {given("port", "1")})) ==
         "--port: no such option; did you mean net.port?");
 }

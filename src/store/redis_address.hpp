@@ -1,0 +1,41 @@
+// Where Redis listens, as `redis.address` says it, and how to talk to it.
+#pragma once
+
+#include "model/backoff.hpp"
+#include "model/error.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace confab::store {
+
+/// A host and its port, or the path of a Unix socket.
+struct redis_address {
+  std::string host;
+  std::uint16_t port = 0;
+  std::string path;
+
+  friend bool operator==(const redis_address&, const redis_address&) = default;
+};
+
+/// Reads `host:port`, `[v6]:port` or an absolute path. Errors: `bad_request` with a text that says
+/// what is needed, also for the URLs of TLS, which Debian's hiredis does not speak.
+[[nodiscard]] model::result<redis_address> parse_redis_address(std::string_view text);
+
+struct redis_options {
+  redis_address address;
+  /// Empty: the default user; with a password only.
+  std::string user = {};
+  std::string password = {};
+  std::uint32_t database = 0;
+  /// For the connection and the greeting that follows it.
+  std::int64_t connect_ms = 2'000;
+  /// Until each reply: Redis may be slow, but not for longer.
+  std::int64_t command_ms = 5'000;
+  /// A larger reply ends the connection.
+  std::size_t reply_bytes = 64 * 1024 * 1024;
+  model::backoff::bounds reconnect = {};
+};
+
+} // namespace confab::store

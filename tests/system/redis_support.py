@@ -1,0 +1,85 @@
+"""A real redis-server for the system tests: on a free loopback port, in a scratch directory, killed and started at will."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import redis
+
+from support import PATIENCE_S, expect, scratch
+
+
+class Redis:
+    """Its port stays the same over restarts; what it remembers after a kill, its settings decide."""
+
+    def __init__(self, directory, *settings):
+        self.directory = directory
+        self.settings = settings
+        self.process = None
+        # Held as long as it may come back, as `support.Server` does: Redis sets SO_REUSEADDR, too.
+        self.placeholder = socket.socket()
+        self.placeholder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.placeholder.bind(("127.0.0.1", 0))
+        self.port = self.placeholder.getsockname()[1]
+        self.address = f"127.0.0.1:{self.port}"
+        self.client = redis.Redis(port=self.port, socket_timeout=PATIENCE_S)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.client.close()
+        if self.running():
+            self.process.kill()
+            self.process.wait()
+        self.placeholder.close()
+
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def start(self):
+        expect(not self.running(), "runs already")
+        with open(os.path.join(self.directory, "redis.conf"), "w", encoding="ascii") as file:
+            print(f"bind 127.0.0.1\nport {self.port}\ndir {self.directory}\nsave \"\"\nlogfile redis.log\n"
+                  "enable-debug-command local", *self.settings, sep="\n", file=file)
+        self.process = subprocess.Popen(["redis-server", os.path.join(self.directory, "redis.conf")],
+                                        stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            with contextlib.suppress(redis.ConnectionError):  # BusyLoadingError is one of them
+                self.client.ping()
+                return
+            expect(self.running() and time.monotonic() < deadline, "redis-server does not answer")
+            time.sleep(0.02)
+
+    def kill(self):
+        """kill -9."""
+        expect(self.running(), "redis-server ended by itself")
+        self.process.kill()
+        self.process.wait()
+        self.client.close()
+
+    def pause(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def add(self, conversation, payload, pointer=True, **fields):
+        """As an old-style producer does it: the entry, then its pointer. Returns the entry's id."""
+        stream = f"stream:conversation:{conversation}"
+        entry = self.client.xadd(stream, {"payload": payload, **fields})
+        if pointer:
+            self.client.xadd("stream:fanout:all-conversations",
+                             {"conversation_id": conversation, "stream_key": stream, "entry_id": entry})
+        return entry.decode()
+
+
+@contextlib.contextmanager
+def redis_server(*settings):
+    with scratch() as directory, Redis(directory, *settings) as started:
+        yield started
