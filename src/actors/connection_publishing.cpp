@@ -67,13 +67,14 @@ void connection_state::receipts(const append_answers& x) {
       continue;
     }
     auto bytes = draft.what.drafts->bytes();
+    --know(of_name).unanswered;
+    auto& [ref, name_of_it, batch] = draft.what;
     if (got)
-      events.emplace_back(
-          net::published_event{draft.what.ref, of_name, *got, bytes, state, producer_last});
+      events.emplace_back(net::published_event{std::move(ref), std::move(name_of_it), *got, bytes,
+                                               state, producer_last});
     else
       events.emplace_back(
-          net::failed_event{draft.what.ref, of_name, got.why(), bytes, false, state});
-    --know(of_name).unanswered;
+          net::failed_event{std::move(ref), std::move(name_of_it), got.why(), bytes, false, state});
     drafts.erase(i);
   }
   if (!events.empty() && !ended)

@@ -148,6 +148,8 @@ struct conversation_state {
   model::producers producers;
   // Lists, since an empty deque costs 576 bytes of an idle conversation.
   std::list<in_flight_append> in_flight;
+  /// Of the last append that was sent.
+  std::shared_ptr<const append_target> target;
   std::uint64_t round = 0;
   /// An outcome was unknown and nothing was committed since: a failed commit may still come back
   /// after a crash, so "failed" cannot be said.

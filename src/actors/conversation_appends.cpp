@@ -122,8 +122,10 @@ void conversation_state::start(const publication& x) {
 }
 
 void conversation_state::send_to_writer(const std::shared_ptr<const store::append>& x) {
-  self->send(writer, atom::append::value,
-             append_request{*of, state.epoch, round, x, settings.content_type},
+  if (!target || target->epoch != state.epoch || target->content_type != settings.content_type)
+    target =
+        std::make_shared<append_target>(append_target{*of, state.epoch, settings.content_type});
+  self->send(writer, atom::append::value, append_request{target, round, x},
              caf::actor_cast<commit_listener>(self));
 }
 

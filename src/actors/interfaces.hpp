@@ -9,11 +9,11 @@
 // T&`.
 #pragma once
 
+#include "actors/atoms.hpp"
 #include "net/client.hpp"
 #include "store/log_store.hpp"
 
 #include <caf/allowed_unsafe_message_type.hpp>
-#include <caf/atom.hpp>
 #include <caf/replies_to.hpp>
 #include <caf/typed_actor.hpp>
 
@@ -22,37 +22,6 @@
 #include <vector>
 
 namespace confab::actors {
-
-// Atom texts have at most 10 characters in CAF 0.17.
-namespace atom {
-using append = caf::atom_constant<caf::atom("append")>;
-using close = caf::atom_constant<caf::atom("close")>;
-using command = caf::atom_constant<caf::atom("command")>;
-using create = caf::atom_constant<caf::atom("create")>;
-using committed = caf::atom_constant<caf::atom("committed")>;
-using cursor = caf::atom_constant<caf::atom("cursor")>;
-using flush = caf::atom_constant<caf::atom("flush")>;
-using gone = caf::atom_constant<caf::atom("gone")>;
-using expire = caf::atom_constant<caf::atom("expire")>;
-using idle = caf::atom_constant<caf::atom("idle")>;
-using locate = caf::atom_constant<caf::atom("locate")>;
-using list = caf::atom_constant<caf::atom("list")>;
-using lookup = caf::atom_constant<caf::atom("lookup")>;
-using open = caf::atom_constant<caf::atom("open")>;
-using page = caf::atom_constant<caf::atom("page")>;
-using passivate = caf::atom_constant<caf::atom("passivate")>;
-using producer = caf::atom_constant<caf::atom("producer")>;
-using receipts = caf::atom_constant<caf::atom("receipts")>;
-using remove = caf::atom_constant<caf::atom("remove")>;
-using retain = caf::atom_constant<caf::atom("retain")>;
-using stop = caf::atom_constant<caf::atom("stop")>;
-using subscribe = caf::atom_constant<caf::atom("subscribe")>;
-using superseded = caf::atom_constant<caf::atom("superseded")>;
-using tick = caf::atom_constant<caf::atom("tick")>;
-using touch = caf::atom_constant<caf::atom("touch")>;
-using trimmed = caf::atom_constant<caf::atom("trimmed")>;
-using unsubscribe = caf::atom_constant<caf::atom("unsubscr")>;
-} // namespace atom
 
 /// Numbers a connection within this process.
 struct connection_id {
@@ -111,15 +80,19 @@ struct commit_report {
 /// The conversation, as far as the writer knows it.
 using commit_listener = caf::typed_actor<caf::reacts_to<atom::committed, commit_report>>;
 
-/// One append on its way to the log.
-struct append_request {
+/// The log that appends are for. Shared by all of them.
+struct append_target {
   model::conversation_name name;
   model::epoch epoch;
+  /// The log's, or of the log that the first append creates.
+  std::string content_type;
+};
+/// One append on its way to the log.
+struct append_request {
+  std::shared_ptr<const append_target> to;
   /// Rises when an append of the conversation has failed; what was sent before is then refused.
   std::uint64_t round = 0;
   std::shared_ptr<const store::append> what;
-  /// The log's, or of the log that it creates.
-  std::string content_type;
 };
 using creation = std::shared_ptr<const model::creation>;
 using creation_done = model::result<model::created>;

@@ -60,20 +60,20 @@ void log_writer_state::commit() {
   };
   std::vector<store::chain> chains;
   std::vector<addressee> addressees;
-  std::unordered_map<model::conversation_name, std::size_t> index;
-  for (auto& [what, from] : std::exchange(queue, {})) {
-    auto failed = failed_rounds.find(what.name);
+  auto all = std::exchange(queue, {});
+  std::unordered_map<std::string_view, std::size_t> index;
+  for (auto& [what, from] : all) {
+    const auto& to = *what.to;
+    auto failed = failed_rounds.find(to.name);
     if (failed != failed_rounds.end() && what.round <= failed->second)
       continue;
-    auto [i, is_new] = index.try_emplace(what.name, chains.size());
+    auto [i, is_new] = index.try_emplace(to.name.text(), chains.size());
     if (is_new) {
-      chains.push_back({.name = what.name,
-                        .epoch = what.epoch,
-                        .content_type = what.content_type,
-                        .appends = {}});
+      chains.push_back(
+          {.name = to.name, .epoch = to.epoch, .content_type = to.content_type, .appends = {}});
       addressees.push_back({from, what.round});
     }
-    chains[i->second].appends.push_back(what.what);
+    chains[i->second].appends.push_back(std::move(what.what));
   }
   std::vector<const store::chain*> pointers;
   for (const auto& x : chains)

@@ -10,7 +10,7 @@ producer_verdict producers::check(const batch& x) {
   auto i = by_id_.find(x.producer);
   if (i == by_id_.end())
     return {.what = kind::unknown};
-  auto& p = touch(x.producer);
+  auto& p = touch(i);
   if (p.unsure)
     return {.what = kind::unknown};
   if (x.producer_epoch < p.epoch)
@@ -124,17 +124,22 @@ void producers::lose_track() {
 }
 
 std::optional<std::uint64_t> producers::last_of(std::string_view id) const {
-  auto i = by_id_.find(std::string{id});
+  auto i = by_id_.find(id);
   return i == by_id_.end() ? std::nullopt : i->second.last;
 }
 
 producers::producer& producers::touch(std::string_view id) {
-  auto [i, is_new] = by_id_.try_emplace(std::string{id});
-  if (is_new)
-    i->second.used = order_.insert(order_.end(), i->first);
-  else
-    order_.splice(order_.end(), order_, i->second.used);
+  auto i = by_id_.find(id);
+  if (i != by_id_.end())
+    return touch(i);
+  i = by_id_.try_emplace(std::string{id}).first;
+  i->second.used = order_.insert(order_.end(), i->first);
   return i->second;
+}
+
+producers::producer& producers::touch(table::iterator at) {
+  order_.splice(order_.end(), order_, at->second.used);
+  return at->second;
 }
 
 void producers::forget_some() {

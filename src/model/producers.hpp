@@ -92,10 +92,20 @@ private:
     std::list<std::string>::iterator used;
   };
 
+  struct hash_of_id {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view x) const noexcept {
+      return std::hash<std::string_view>{}(x);
+    }
+  };
+  using table = std::unordered_map<std::string, producer, hash_of_id, std::equal_to<>>;
+
+  /// Used just now; made if it is not there.
   producer& touch(std::string_view id);
+  producer& touch(table::iterator at);
   void forget_some();
 
-  std::unordered_map<std::string, producer> by_id_;
+  table by_id_;
   /// Least recently used first.
   std::list<std::string> order_;
 };

@@ -1,6 +1,7 @@
 #include "store/sqlite_store.hpp"
 
 #include "store/directory_lock.hpp"
+#include "store/joining_vfs.hpp"
 #include "store/sqlite_fence.hpp"
 #include "store/sqlite_reader.hpp"
 #include "store/sqlite_schema.hpp"
@@ -25,7 +26,11 @@ public:
   sqlite_store(const options& how, const sqlite_probes& probes, directory_lock lock)
     : how_{how}, lock_{std::move(lock)}, where_{how.directory / database_file, how.vfs, true,
                                                 probes.length_max} {
-    db_.emplace(where_);
+    auto writing = where_;
+    // Another synchronous does not sync each commit, which tells where it ends.
+    if (auto vfs = joining_vfs(how.vfs); how.synchronous == options::sync::full && !vfs.empty())
+      writing.vfs = vfs;
+    db_.emplace(writing);
     require_known_schema(*db_);
     configure_writer(*db_, how_.synchronous);
     migrate(*db_);

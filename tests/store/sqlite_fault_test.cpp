@@ -212,3 +212,32 @@ TEST_CASE("one bad draft in a batch fails alone: what is before it in its chain 
   CHECK((*x.bed.writer->producer(named("large"), "q", noon_ms))->number == 1);
   CHECK(x.bed.publish("large", "2").state.tail == model::seq{2});
 }
+
+TEST_CASE("a commit under full adds to the log in one write, under normal with two for each page") {
+  fault_scope faults;
+  scratch_directory scratch;
+  auto writes_of_one = [&](store::options::sync how, const char* name) {
+    store::options options;
+    options.directory = scratch / name;
+    options.vfs = fault_vfs();
+    options.synchronous = how;
+    store_bed bed{options};
+    // The first one also writes the log's header.
+    bed.publish("c", "1");
+    auto before = writes_asked();
+    bed.publish("c", std::vector<batch>(20, batch{{std::string(1000, 'x')}}));
+    auto asked = writes_asked() - before;
+    CHECK(bed.payloads("c").size() == 21);
+    return asked;
+  };
+  CHECK(writes_of_one(store::options::sync::full, "full") == 1);
+  CHECK(writes_of_one(store::options::sync::normal, "normal") > 10);
+}
+
+TEST_CASE("a commit longer than what is gathered at once is there after a crash") {
+  failing_bed x;
+  x.bed.publish("c", "1");
+  auto large = std::string(60'000, 'x');
+  CHECK(x.bed.publish("c", {batch{{large, large}}, batch{{large}}}).committed == 2);
+  CHECK(x.payloads_after_kill("c") == payloads{"1", large, large, large});
+}

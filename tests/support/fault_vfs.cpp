@@ -21,6 +21,7 @@ struct {
   std::filesystem::path control;
   int hanging = 0;
   int syncs = 0;
+  int writes = 0;
 } disk;
 
 /// @pre disk.mutex is held.
@@ -67,6 +68,7 @@ sqlite3_file* real(sqlite3_file* x) {
 int shim_write(sqlite3_file* x, const void* data, int size, sqlite3_int64 at) {
   {
     std::lock_guard lock{disk.mutex};
+    ++disk.writes;
     if (strikes(fault::full))
       return SQLITE_FULL;
   }
@@ -186,6 +188,11 @@ int hanging_syncs() {
 int syncs_asked() {
   std::lock_guard lock{disk.mutex};
   return disk.syncs;
+}
+
+int writes_asked() {
+  std::lock_guard lock{disk.mutex};
+  return disk.writes;
 }
 
 } // namespace confab::test

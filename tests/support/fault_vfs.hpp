@@ -29,6 +29,8 @@ void set_fault_file(const std::filesystem::path& control);
 [[nodiscard]] int hanging_syncs();
 /// Syncs asked for since the process began, failed ones included.
 [[nodiscard]] int syncs_asked();
+/// Writes likewise.
+[[nodiscard]] int writes_asked();
 
 /// No fault left behind, whatever a test does.
 struct fault_scope {

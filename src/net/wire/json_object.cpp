@@ -9,6 +9,9 @@ namespace confab::net::wire {
 
 namespace {
 
+/// A publish has so many at most.
+constexpr std::size_t members_usual = 8;
+
 bool space(char c) noexcept {
   return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
@@ -109,6 +112,7 @@ model::result<json_object> json_object::parse(std::string_view text, std::string
                                                       ": must be a JSON object, is " +
                                                       std::string{kind_of(w.value())}};
   json_object result;
+  result.members_.reserve(members_usual);
   w.skip();
   while (w.peek() != '}') {
     auto key = w.value();

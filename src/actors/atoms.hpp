@@ -1,0 +1,39 @@
+// What messages between actors begin with.
+#pragma once
+
+#include <caf/atom.hpp>
+
+namespace confab::actors {
+
+// Atom texts have at most 10 characters in CAF 0.17.
+namespace atom {
+using append = caf::atom_constant<caf::atom("append")>;
+using close = caf::atom_constant<caf::atom("close")>;
+using command = caf::atom_constant<caf::atom("command")>;
+using create = caf::atom_constant<caf::atom("create")>;
+using committed = caf::atom_constant<caf::atom("committed")>;
+using cursor = caf::atom_constant<caf::atom("cursor")>;
+using flush = caf::atom_constant<caf::atom("flush")>;
+using gone = caf::atom_constant<caf::atom("gone")>;
+using expire = caf::atom_constant<caf::atom("expire")>;
+using idle = caf::atom_constant<caf::atom("idle")>;
+using locate = caf::atom_constant<caf::atom("locate")>;
+using list = caf::atom_constant<caf::atom("list")>;
+using lookup = caf::atom_constant<caf::atom("lookup")>;
+using open = caf::atom_constant<caf::atom("open")>;
+using page = caf::atom_constant<caf::atom("page")>;
+using passivate = caf::atom_constant<caf::atom("passivate")>;
+using producer = caf::atom_constant<caf::atom("producer")>;
+using receipts = caf::atom_constant<caf::atom("receipts")>;
+using remove = caf::atom_constant<caf::atom("remove")>;
+using retain = caf::atom_constant<caf::atom("retain")>;
+using stop = caf::atom_constant<caf::atom("stop")>;
+using subscribe = caf::atom_constant<caf::atom("subscribe")>;
+using superseded = caf::atom_constant<caf::atom("superseded")>;
+using tick = caf::atom_constant<caf::atom("tick")>;
+using touch = caf::atom_constant<caf::atom("touch")>;
+using trimmed = caf::atom_constant<caf::atom("trimmed")>;
+using unsubscribe = caf::atom_constant<caf::atom("unsubscr")>;
+} // namespace atom
+
+} // namespace confab::actors
