@@ -242,13 +242,13 @@ def compare(works, charts, prefix):
     return "\n".join(lines + table(["work"] + [cell(x) for x in servers], rows) + details)
 
 
-def replaced(document, text):
-    if document.count(BEGIN) != 1 or document.count(END) != 1:
-        raise Refused(f"the document needs each of the lines {BEGIN} and {END} once")
-    before, rest = document.split(BEGIN)
-    if END not in rest:
+def replaced(document, text, begin=BEGIN, end=END):
+    if document.count(begin) != 1 or document.count(end) != 1:
+        raise Refused(f"the document needs each of the lines {begin} and {end} once")
+    before, rest = document.split(begin)
+    if end not in rest:
         raise Refused("the document's end marker stands before its begin marker")
-    return f"{before}{BEGIN}\n\n{text}\n{END}{rest.split(END)[1]}"
+    return f"{before}{begin}\n\n{text}\n{end}{rest.split(end)[1]}"
 
 
 def main(arguments):

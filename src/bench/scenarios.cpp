@@ -62,7 +62,7 @@ const std::vector<scenario> all{
     {"publish",
      "Durable appends, so many in flight",
      {{"producers", 1, 1, 4000, "", "publishing connections"},
-      {"conversations", 1, 1, conversations_max, "", "conversations, at most one per producer"},
+      {"conversations", 1, 1, conversations_max, "", "conversations that they append to in turn"},
       flight(64),
       {"rate", 0, 0, rate_max, "/s", "publishes, in all; 0: as fast as the flight allows"},
       bytes(200),

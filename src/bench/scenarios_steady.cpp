@@ -47,12 +47,13 @@ void tokens(bench_run& x) {
 }
 
 void publish(bench_run& x) {
-  auto producers = x.count("producers");
-  auto conversations = std::min(x.count("conversations"), producers);
+  auto conversations = x.count("conversations");
   x.add_conversations(conversations);
   x.set_payload(x.count("bytes"), false);
-  auto sources = x.add_publishers(producers, conversations);
+  auto sources = x.add_publishers(x.count("producers"), conversations);
   x.connect(sources);
+  // Appends are measured, not the creation of conversations.
+  x.publish_some(sources, conversations, x.count("flight"));
   x.publish_at(sources, x.number("rate"), 1, x.count("flight"));
   auto drop_every = x.count("drop-every");
   if (drop_every > 0)
