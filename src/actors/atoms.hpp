@@ -17,6 +17,7 @@ using flush = caf::atom_constant<caf::atom("flush")>;
 using gone = caf::atom_constant<caf::atom("gone")>;
 using expire = caf::atom_constant<caf::atom("expire")>;
 using idle = caf::atom_constant<caf::atom("idle")>;
+using look = caf::atom_constant<caf::atom("look")>;
 using locate = caf::atom_constant<caf::atom("locate")>;
 using list = caf::atom_constant<caf::atom("list")>;
 using lookup = caf::atom_constant<caf::atom("lookup")>;
@@ -25,6 +26,7 @@ using page = caf::atom_constant<caf::atom("page")>;
 using passivate = caf::atom_constant<caf::atom("passivate")>;
 using producer = caf::atom_constant<caf::atom("producer")>;
 using receipts = caf::atom_constant<caf::atom("receipts")>;
+using reconcile = caf::atom_constant<caf::atom("reconcile")>;
 using remove = caf::atom_constant<caf::atom("remove")>;
 using retain = caf::atom_constant<caf::atom("retain")>;
 using stop = caf::atom_constant<caf::atom("stop")>;
@@ -34,6 +36,7 @@ using tick = caf::atom_constant<caf::atom("tick")>;
 using touch = caf::atom_constant<caf::atom("touch")>;
 using trimmed = caf::atom_constant<caf::atom("trimmed")>;
 using unsubscribe = caf::atom_constant<caf::atom("unsubscr")>;
+using wake_up = caf::atom_constant<caf::atom("wakeup")>;
 } // namespace atom
 
 } // namespace confab::actors

@@ -51,12 +51,19 @@ void conversation_state::open() {
 void conversation_state::know(const store::log_head& x) {
   settings = x.settings;
   stream_seq = stream_seq_given = x.stream_seq;
-  become(x.state);
+  auto now = x.state;
+  if (now.epoch.empty() && !state.epoch.empty())
+    now.life = model::lifecycle::deleted;
+  become(now);
 }
 
 void conversation_state::become(const model::log_state& x) {
-  if (x.epoch != state.epoch)
+  if (x.epoch != state.epoch) {
     closing = false;
+    // Their numbers count in the log that is no more.
+    if (!state.epoch.empty())
+      producers = {};
+  }
   state = x;
   last_given = state.tail;
   last_id = state.tail_id;
@@ -149,6 +156,7 @@ caf::result<subscribed> conversation_state::subscribe(const subscriber& x) {
       by_client.emplace(std::move(client), x.id);
   }
   watch_expiry();
+  watch_growth();
   return subscribed{subscription_answer{state, followers.feed}};
 }
 
@@ -304,6 +312,7 @@ conversation_actor::behavior_type conversation(conversation_state::self_pointer 
   state.directory = std::move(directory);
   state.env = env;
   state.last_use = self->clock().now();
+  state.growth_phase = std::hash<std::string>{}(state.of->text());
   state.open();
   state.watch_idleness();
   return {
@@ -311,6 +320,9 @@ conversation_actor::behavior_type conversation(conversation_state::self_pointer 
       [&state](atom::unsubscribe, connection_id who) { state.unsubscribe(who); },
       [&state](atom::append, const publication& x) { state.publish(x); },
       [&state](atom::committed, const commit_report& x) { state.committed(x); },
+      [&state](atom::wake_up) { state.wake_up(); },
+      [&state](atom::look, const opened& x) { state.looked(x); },
+      [&state](atom::reconcile) { state.reconcile(); },
       [&state](atom::close) { return state.close(); },
       [&state](atom::remove) { return state.remove(); },
       [&state](atom::create, const creation& x) { return state.create(x); },

@@ -57,6 +57,9 @@ struct conversation_state {
   void unsubscribe(connection_id who);
   void publish(const publication& x);
   void committed(const commit_report& x);
+  void wake_up();
+  void looked(const opened& x);
+  void reconcile();
   caf::result<state_changed> close();
   caf::result<state_changed> remove();
   caf::result<creation_done> create(const creation& x);
@@ -73,6 +76,8 @@ struct conversation_state {
   /// The deadline has come: nobody sees the log any more. The store removes it by its own clock.
   void forget_expired();
   void watch_expiry();
+  /// Others may add to the log while somebody follows it.
+  void watch_growth();
   /// Why nothing can be done now, if so.
   [[nodiscard]] std::optional<model::error> unavailable();
   void look_up(const publication& x);
@@ -90,6 +95,8 @@ struct conversation_state {
   void start_over(const model::error& why, answer_batches& answers);
   /// Nobody knows what became of the appends in flight: say so, and read the log anew.
   void lose_track(const model::error& why, answer_batches& answers);
+  /// Others have added to the log: what is given next stands behind that.
+  void place_again();
   void send_to_writer(const std::shared_ptr<const store::append>& x);
   /// It was appended before.
   void confirm(const publication& x, model::receipt got);
@@ -170,6 +177,10 @@ struct conversation_state {
   std::map<std::pair<std::string, std::string>, connection_id> by_client;
   std::map<net::hub*, hub_followers> hubs;
   bool idle_pending = false;
+  bool growth_pending = false;
+  std::uint64_t growth_phase = 0;
+  /// The writer looks at the log; another wake-up came meanwhile.
+  bool looking = false, look_again = false;
   caf::actor_clock::time_point last_use;
 
   static inline const char* name = "conversation";

@@ -24,7 +24,10 @@ public:
               model::byte_budget& budget)
     : name_{std::move(name)}, epoch_{epoch}, budget_{budget} {}
 
+  /// What is not the next one begins another run.
   void add(model::entry&& x) {
+    if (!entries_.empty() && x.at != entries_.back().at.next())
+      cut();
     bytes_ += weight(x);
     entries_.push_back(std::move(x));
     if (entries_.size() >= run_entries_max || bytes_ >= run_bytes_max)
@@ -152,6 +155,7 @@ void conversation_state::settle(const commit_report& x, answer_batches& answers)
   run_builder runs{of, x.state.epoch, env->cache};
   auto before = state.tail;
   auto before_id = state.tail_id;
+  auto placed_by_log = !x.landed.empty();
   state = x.state;
   for (std::size_t i = 0; i < x.committed; ++i) {
     auto& done = in_flight.front();
@@ -161,8 +165,13 @@ void conversation_state::settle(const commit_report& x, answer_batches& answers)
       receipt = {.first = what.entries.front().at,
                  .count = static_cast<std::uint32_t>(what.entries.size()),
                  .id = what.entries.front().id};
-    before = receipt.last();
-    before_id = receipt.last_id();
+    if (placed_by_log)
+      receipt = x.landed[i];
+    auto there_already = std::exchange(receipt.duplicate, false);
+    if (!there_already) {
+      before = receipt.last();
+      before_id = receipt.last_id();
+    }
     if (!what.stream_seq.empty())
       stream_seq = what.stream_seq;
     if (what.expires_ms)
@@ -170,16 +179,23 @@ void conversation_state::settle(const commit_report& x, answer_batches& answers)
     producers.committed(done.from.front().drafts->producer, what.producer_epoch, what.producer_seq,
                         receipt);
     for (std::size_t j = 0; j < done.from.size(); ++j) {
-      receipt.duplicate = j > 0;
+      receipt.duplicate = there_already || j > 0;
       answer(answers, done.from[j], receipt);
     }
-    if (!hubs.empty())
-      for (auto& y : done.what->entries)
+    if (!hubs.empty() && !there_already)
+      for (auto& y : done.what->entries) {
+        if (placed_by_log) {
+          y.at = {receipt.first.value + static_cast<std::uint64_t>(&y - done.what->entries.data())};
+          y.id = {receipt.id.ms, receipt.id.n + (y.at.value - receipt.first.value)};
+        }
         runs.add(std::move(y));
+      }
     env->appends.give_back(done.bytes);
     in_flight.pop_front();
   }
   unsettled = false;
+  if (placed_by_log)
+    place_again();
   announce(runs.finish());
 }
 

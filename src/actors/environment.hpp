@@ -21,6 +21,8 @@ struct limits {
   std::int64_t publish_deadline_ms = 10'000;
   std::int64_t gather_us = 1000;
   std::size_t subscriptions = 256;
+  /// Others add to the log, too: how often a conversation with subscribers looks; 0: nobody does.
+  std::int64_t reconcile_ms = 0;
   /// Drafts on their way to the log, over all conversations; beyond it: `overloaded` (DESIGN §5).
   std::size_t append_bytes = 64 * 1024 * 1024;
 };

@@ -75,10 +75,16 @@ struct commit_report {
   model::log_state state;
   /// Why the next append failed; with it, the round is over: nothing else of it is tried.
   std::optional<model::error> failure;
+  /// As in `store::chain_outcome`.
+  std::vector<model::receipt> landed = {};
 };
 
+using opened = model::result<store::log_head>;
+
 /// The conversation, as far as the writer knows it.
-using commit_listener = caf::typed_actor<caf::reacts_to<atom::committed, commit_report>>;
+using commit_listener = caf::typed_actor<caf::reacts_to<atom::committed, commit_report>,
+                                         // The log as it is now, behind all reports before this.
+                                         caf::reacts_to<atom::look, opened>>;
 
 /// The log that appends are for. Shared by all of them.
 struct append_target {
@@ -108,7 +114,6 @@ struct producer_request {
   /// With a value: the receipt of this older number.
   std::optional<std::uint64_t> number;
 };
-using opened = model::result<store::log_head>;
 using state_changed = model::result<model::log_state>;
 /// What a step of retention removed, and whether another one has work right now.
 struct retained {
@@ -124,6 +129,8 @@ using log_writer_actor = caf::typed_actor<
     caf::reacts_to<atom::append, append_request, commit_listener>,
     // The log as of behind all queued appends. Errors: read_failed, log_damaged.
     caf::replies_to<atom::open, model::conversation_name>::with<opened>,
+    // The same, gathered with others, when others may have added to it.
+    caf::reacts_to<atom::look, model::conversation_name, commit_listener>,
     // A stored producer, or the receipt of an older number. Errors: read_failed, log_damaged.
     caf::replies_to<atom::producer, producer_request>::with<producer_read>,
     // Closes or deletes a log, behind all queued appends. Errors: not_found, store_failed,
@@ -138,8 +145,10 @@ using log_writer_actor = caf::typed_actor<
     caf::replies_to<atom::cursor, store::cursor_move>::with<model::status>,
     // One small step of retention. Errors are counted in the store's health.
     caf::replies_to<atom::retain>::with<retained>,
-    // To itself: commit what is queued (the number tells stale ones); move the cursors.
-    caf::reacts_to<atom::flush, std::uint64_t>, caf::reacts_to<atom::cursor>,
+    // To itself: commit what is queued (the number tells stale ones); look at what was asked for;
+    // move the cursors.
+    caf::reacts_to<atom::flush, std::uint64_t>, caf::reacts_to<atom::look>,
+    caf::reacts_to<atom::cursor>,
     // Commits what is queued and closes the session; replies when done.
     caf::replies_to<atom::stop>::with<bool>>;
 
@@ -202,6 +211,10 @@ using conversation_actor = caf::typed_actor<
     caf::reacts_to<atom::unsubscribe, connection_id>,
     // Appends a batch; the answer comes as `receipts`.
     caf::reacts_to<atom::append, publication>, caf::reacts_to<atom::committed, commit_report>,
+    // Its stream in Redis may have grown. Repeats are harmless.
+    caf::reacts_to<atom::wake_up>, caf::reacts_to<atom::look, opened>,
+    // To itself: look, whether a wake-up came or not.
+    caf::reacts_to<atom::reconcile>,
     // Errors: moved, not_found, store_failed, append_unknown.
     caf::replies_to<atom::close>::with<state_changed>,
     caf::replies_to<atom::remove>::with<state_changed>,

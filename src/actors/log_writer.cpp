@@ -82,7 +82,7 @@ void log_writer_state::commit() {
   auto outcomes = session->commit(pointers, env->wall_ms());
   env->log_health.commit_ended(session->health());
   for (std::size_t i = 0; i < chains.size(); ++i) {
-    auto& [committed, state, failure] = outcomes[i];
+    auto& [committed, state, failure, landed] = outcomes[i];
     if (failure) {
       spdlog::error("append: {}: behind seq {}: {}: {}", chains[i].name.text(), state.tail.value,
                     to_string(failure->what), failure->detail);
@@ -93,7 +93,8 @@ void log_writer_state::commit() {
     // From here on the entries belong to the conversation alone.
     chains[i].appends.clear();
     self->send(addressees[i].to, atom::committed::value,
-               commit_report{addressees[i].round, committed, std::move(state), std::move(failure)});
+               commit_report{addressees[i].round, committed, std::move(state), std::move(failure),
+                             std::move(landed)});
   }
 }
 
@@ -117,6 +118,22 @@ void log_writer_state::move_cursors() {
     spdlog::error("cursors: {} were not moved: {}", moves.size(), done.why().detail);
   for (auto& x : due)
     x.answer.deliver(done);
+}
+
+void log_writer_state::look(const model::conversation_name& x, const commit_listener& from) {
+  // It lands behind what is in the mailbox, so one round looks for many.
+  if (looks.empty())
+    self->send(self, atom::look::value);
+  looks.push_back(x);
+  lookers.push_back(from);
+}
+
+void log_writer_state::look_all() {
+  auto to = std::exchange(lookers, {});
+  auto heads = session->look(std::exchange(looks, {}), env->wall_ms());
+  env->log_health.commit_ended(session->health());
+  for (std::size_t i = 0; i < to.size(); ++i)
+    self->send(to[i], atom::look::value, std::move(heads[i]));
 }
 
 opened log_writer_state::open(const model::conversation_name& x) {
@@ -150,6 +167,9 @@ log_writer_actor::behavior_type log_writer(log_writer_state::self_pointer self,
         state.append(x, from);
       },
       [&state](atom::open, const model::conversation_name& x) { return state.open(x); },
+      [&state](atom::look, const model::conversation_name& x, const commit_listener& from) {
+        state.look(x, from);
+      },
       [&state](atom::producer, const producer_request& x) { return state.producer(x); },
       [&state](atom::close, const model::conversation_name& x) -> state_changed {
         state.commit();
@@ -178,6 +198,7 @@ log_writer_actor::behavior_type log_writer(log_writer_state::self_pointer self,
         return result;
       },
       [&state](atom::flush, std::uint64_t number) { state.flush(number); },
+      [&state](atom::look) { state.look_all(); },
       [&state](atom::cursor) { state.move_cursors(); },
       [&state](atom::stop) {
         state.commit();

@@ -25,6 +25,8 @@ struct log_writer_state {
   void commit();
   caf::result<model::status> move_cursor(const store::cursor_move& x);
   void move_cursors();
+  void look(const model::conversation_name& name, const commit_listener& from);
+  void look_all();
   opened open(const model::conversation_name& name);
   producer_read producer(const producer_request& x);
 
@@ -46,6 +48,10 @@ struct log_writer_state {
   /// The round of a conversation that has failed: what is still queued of it is refused, so that
   /// nothing can slip behind a hole.
   std::unordered_map<model::conversation_name, std::uint64_t> failed_rounds;
+
+  /// To be looked at with the next round.
+  std::vector<model::conversation_name> looks;
+  std::vector<commit_listener> lookers;
 
   struct cursor_wait {
     store::cursor_move move;

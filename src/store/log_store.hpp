@@ -81,6 +81,10 @@ struct chain_outcome {
   /// `log_damaged` it is only what was known before, which may be what the chain itself says.
   model::log_state state;
   std::optional<model::error> failure;
+  /// Where the committed appends stand, one receipt each; empty: where their entries say. In a log
+  /// to which others add, too, entries of theirs may stand before them, and an append may have been
+  /// there already (`duplicate`).
+  std::vector<model::receipt> landed = {};
 };
 
 /// A stored producer, or idempotency key.
@@ -145,6 +149,11 @@ public:
   /// @returns one outcome per chain, in order.
   [[nodiscard]] virtual std::vector<chain_outcome> commit(std::span<const chain* const> chains,
                                                           std::int64_t now_ms) = 0;
+
+  /// The logs as they are now, in order, for those to which others may add behind this session's
+  /// back. Errors: as `open`.
+  [[nodiscard]] virtual std::vector<model::result<log_head>>
+  look(std::span<const model::conversation_name> names, std::int64_t now_ms);
 
   /// The stored row of a producer (or `=key`), unless older than `producer_ttl`.
   /// Errors: `read_failed`, `log_damaged`.

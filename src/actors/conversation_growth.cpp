@@ -1,0 +1,72 @@
+// How a conversation notices what others have added to its log (DESIGN §8, role log).
+#include "actors/conversation.hpp"
+
+#include <spdlog/spdlog.h>
+
+namespace confab::actors {
+
+void conversation_state::wake_up() {
+  if (env->at_most.reconcile_ms == 0 || leaving)
+    return;
+  if (unavailable() || opening)
+    return; // opening looks, too
+  if (looking) {
+    look_again = true;
+    return;
+  }
+  looking = true;
+  self->send(writer, atom::look::value, *of, caf::actor_cast<commit_listener>(self));
+}
+
+void conversation_state::looked(const opened& x) {
+  looking = false;
+  auto again = std::exchange(look_again, false);
+  if (!x) {
+    spdlog::debug("{}: cannot be looked at: {}", of->text(), x.why().detail);
+    return; // the writer's health says it aloud, and the next look comes
+  }
+  // What is on its way to the log belongs to the log as it was: its outcome tells.
+  auto replaced = x->state.epoch != state.epoch;
+  if (leaving || opening || control_running || (replaced && !in_flight.empty()))
+    return;
+  if (replaced) {
+    know(*x);
+    announce({});
+  } else if (x->state != state) {
+    settings = x->settings;
+    state = x->state;
+    place_again();
+    announce({});
+  }
+  if (again)
+    wake_up();
+}
+
+void conversation_state::reconcile() {
+  growth_pending = false;
+  if (subscribers.empty())
+    return;
+  wake_up();
+  watch_growth();
+}
+
+void conversation_state::watch_growth() {
+  auto period = env->at_most.reconcile_ms;
+  if (growth_pending || period == 0 || subscribers.empty())
+    return;
+  growth_pending = true;
+  // Between three and five quarters, so that conversations do not march in step.
+  growth_phase = growth_phase * 6364136223846793005 + 1442695040888963407;
+  auto wait =
+      period * 3 / 4 + static_cast<std::int64_t>((growth_phase >> 33) % 1024) * period / 2048;
+  self->delayed_send(self, std::chrono::milliseconds{wait}, atom::reconcile::value);
+}
+
+void conversation_state::place_again() {
+  last_given = state.tail;
+  for (const auto& x : in_flight)
+    last_given.value += x.what->entries.size();
+  last_id = std::max(last_id, state.tail_id);
+}
+
+} // namespace confab::actors
