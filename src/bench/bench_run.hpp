@@ -123,6 +123,8 @@ public:
   [[nodiscard]] bench_report& report() noexcept { return report_; }
   [[nodiscard]] const bench_options& options() const noexcept { return how_; }
   [[nodiscard]] const net::load::server_kind& kind() const noexcept { return board_.server; }
+  /// What the server calls itself; empty if it does not say.
+  [[nodiscard]] std::string server_version() const { return board_.version(); }
   [[nodiscard]] bool has_pids() const noexcept { return !how_.pids.empty(); }
 
   /// Called while the run waits, as `load_run::settings::on_tick`.

@@ -176,6 +176,7 @@ int run(const scenario& what, const net::load::server_kind& kind, const bench_op
     report.verdict.result = verdict::outcome::not_completed;
     report.error = ending.what();
   }
+  report.server.version = x.server_version();
   std::cout << text_of(report) << std::flush;
   auto written = (options.json.empty() || write_file(options.json, json_of(report))) &
                  (options.html.empty() || write_file(options.html, html_of(report)));

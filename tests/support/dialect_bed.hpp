@@ -62,6 +62,7 @@ private:
     REQUIRE_FALSE(over_);
     heard.push_back(std::move(text));
   }
+  void server_version(std::string_view text) override { tell("server " + std::string{text}); }
   void opened() override { tell("opened"); }
   void following(const net::load::place& at) override { tell("following " + at.token); }
   void live() override { tell("live"); }

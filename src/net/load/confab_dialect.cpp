@@ -206,8 +206,11 @@ private:
     auto op = x ? x->text("op", text_bytes_max) : std::optional<std::string>{};
     if (!x || !op || !*op)
       return end(to, "a frame without an op: " + shown(text));
-    if (**op == "hello")
+    if (**op == "hello") {
+      if (auto version = x->text("server", text_bytes_max); version && *version)
+        to.server_version(**version);
       return to.opened();
+    }
     if (**op == "subscribed")
       return subscribed(*x, text, to);
     if (**op == "live")

@@ -36,6 +36,8 @@ struct purpose {
 class dialect_events {
 public:
   virtual ~dialect_events() = default;
+  /// What the server calls itself, if it says so; before `opened`.
+  virtual void server_version(std::string_view text) = 0;
   /// The handshake is over: a publisher may publish.
   virtual void opened() = 0;
   /// The subscription stands: every later publish will arrive. @param at where the replay starts;

@@ -14,6 +14,18 @@ std::int64_t now_ns() noexcept {
   return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
+std::string load_board::version() const {
+  std::lock_guard lock{mutex_};
+  return version_;
+}
+
+void load_board::learned_version(std::string_view text) {
+  if (has_version_.exchange(true))
+    return;
+  std::lock_guard lock{mutex_};
+  version_ = text;
+}
+
 std::optional<endpoint> resolve(const std::string& address, std::uint16_t port, std::string& why) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;

@@ -11,6 +11,7 @@
 #include <deque>
 #include <limits>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -64,10 +65,20 @@ public:
   std::atomic<std::int64_t> window_from_ns{std::numeric_limits<std::int64_t>::max()};
   std::atomic<std::int64_t> window_to_ns{std::numeric_limits<std::int64_t>::max()};
 
+  /// What the server calls itself, as the first connection heard it; empty: not yet, or it never
+  /// says. Any thread.
+  [[nodiscard]] std::string version() const;
+  void learned_version(std::string_view text);
+
   [[nodiscard]] bool in_window(std::int64_t due_ns) const noexcept {
     return due_ns >= window_from_ns.load(std::memory_order_relaxed) &&
            due_ns < window_to_ns.load(std::memory_order_relaxed);
   }
+
+private:
+  mutable std::mutex mutex_;
+  std::string version_;
+  std::atomic<bool> has_version_{false};
 };
 
 /// What happened in one load thread so far; written by it, read by any thread.

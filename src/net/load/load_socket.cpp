@@ -123,6 +123,10 @@ void load_socket::fail(std::string why) {
   tell(load_event::what::lost, std::move(why));
 }
 
+void load_socket::server_version(std::string_view text) {
+  board_.learned_version(text);
+}
+
 void load_socket::ended(std::string_view why) {
   fail(std::string{why});
 }

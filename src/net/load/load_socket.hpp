@@ -85,6 +85,7 @@ protected:
   /// Sends what is in `out`.
   void flush();
   void tell(load_event::what what, std::string why = {});
+  void server_version(std::string_view text) override;
   void ended(std::string_view why) override;
 
   load_thread& home_;

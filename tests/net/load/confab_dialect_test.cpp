@@ -20,6 +20,9 @@ namespace {
 struct recorder final : net::load::dialect_events {
   std::vector<std::string> lines;
 
+  void server_version(std::string_view text) override {
+    lines.push_back("server " + std::string{text});
+  }
   void opened() override { lines.push_back("opened"); }
   void following(const place& at) override {
     lines.push_back("following " + std::to_string(at.seq) + ' ' + at.token);
@@ -117,7 +120,7 @@ TEST_CASE("a load reader reads what the server's own encoder writes") {
   bed x;
   auto name = *model::conversation_name::parse("room/1");
   CHECK(x.after(R"({"op":"hello","client":"c","user":"u","heartbeat_ms":1,"server":"confab/1"})") ==
-        "opened");
+        "server confab/1; opened");
   CHECK(x.after(subscribed) == "following 7 0000000000000007_k3f9.1_0-0");
   std::string bytes;
   net::wire::websocket_format().add_entry(bytes, name, {"k3f9.1"}, entry_at(8, R"({"x":"}"})"));
