@@ -5,6 +5,25 @@
 
 namespace confab::model {
 
+namespace {
+
+/// What the end of an entry tells; marks that are due right behind it are told by that.
+remaining told_by_end(subscription& probe, const feed& from) {
+  using due = step::kind;
+  auto next = probe.next(from);
+  if (next.what == due::live) {
+    probe.did(next, from);
+    next = probe.next(from);
+  }
+  if (next.what == due::closed) {
+    probe.did(next, from);
+    return remaining::end;
+  }
+  return next.what == due::wait ? remaining::nothing_yet : remaining::more;
+}
+
+} // namespace
+
 void gathering::clear() {
   pieces_.clear();
   items_.clear();
@@ -86,65 +105,99 @@ void outlet::gather(gathering& to, page_source& pages) {
 }
 
 void outlet::gather_from(gathering& to, follower& x, page_source& pages) {
-  using kind = gathering::kind;
   using due = step::kind;
   auto probe = x.sub;
   const auto& from = *x.from;
   while (!to.full()) {
     auto next = probe.next(from);
+    run_ptr held;
     switch (next.what) {
     case due::wait:
       return;
     case due::ring:
-    case due::page: {
-      auto at = probe.at().next();
-      run_ptr held;
-      if (next.what == due::ring) {
-        held = *next.entries;
-      } else {
-        x.sub.needs_log();
-        probe.needs_log();
-        held = x.awaited == seq{} ? pages.page_for(x, at) : nullptr;
-        if (!held)
-          return;
-      }
-      const auto& encoded = held->encoded(*x.format);
-      auto skipped = at.value - held->first().value;
-      auto begin = skipped == 0 ? 0 : encoded.ends[skipped - 1];
-      // As many whole frames as still fit; at least one.
-      auto fits = std::upper_bound(encoded.ends.begin() + static_cast<std::ptrdiff_t>(skipped) + 1,
-                                   encoded.ends.end(), begin + (gathering::bytes_max - to.bytes_));
-      auto end = *std::prev(fits);
-      auto last = held->first().value + static_cast<std::uint64_t>(fits - encoded.ends.begin()) - 1;
-      probe.sent_through(seq{last}, from);
-      to.add({.what = kind::entries,
-              .who = &x,
-              .held = std::move(held),
-              .encoded = &encoded,
-              .from = at,
-              .then = probe},
-             std::string_view{encoded.bytes}.substr(begin, end - begin));
+      held = *next.entries;
       break;
-    }
-    case due::live:
+    case due::page:
+      x.sub.needs_log();
+      probe.needs_log();
+      held = x.awaited == seq{} ? pages.page_for(x, probe.at().next()) : nullptr;
+      if (!held)
+        return;
+      break;
     case due::reset:
-    case due::closed: {
-      auto& text = to.marks_.emplace_back();
-      const auto& s = from.state();
-      const auto& name = *from.name();
-      if (next.what == due::reset)
-        x.format->add_reset(text, name, next.reason, s.epoch, next.missing_from,
-                            next.missing_through);
-      else if (next.what == due::live)
-        x.format->add_live(text, name, {s.epoch, probe.at(), s.tail_id});
-      else
-        x.format->add_closed(text, name, {s.epoch, probe.at(), s.tail_id});
-      probe.did(next, from);
-      to.add({.what = kind::mark, .who = &x, .then = probe}, text);
-      break;
+      if (x.format->open_ended())
+        return;
+      [[fallthrough]];
+    case due::live:
+    case due::closed:
+      add_mark(to, x, probe, next);
+      continue;
     }
-    }
+    if (x.format->open_ended())
+      add_open_entry(to, x, probe, std::move(held));
+    else
+      add_entries(to, x, probe, std::move(held));
   }
+}
+
+void outlet::add_entries(gathering& to, follower& x, subscription& probe, run_ptr held) {
+  auto at = probe.at().next();
+  const auto& encoded = held->encoded(*x.format);
+  auto skipped = at.value - held->first().value;
+  auto begin = skipped == 0 ? 0 : encoded.ends[skipped - 1];
+  // As many whole frames as still fit; at least one.
+  auto fits = std::upper_bound(encoded.ends.begin() + static_cast<std::ptrdiff_t>(skipped) + 1,
+                               encoded.ends.end(), begin + (gathering::bytes_max - to.bytes_));
+  auto end = *std::prev(fits);
+  auto last = held->first().value + static_cast<std::uint64_t>(fits - encoded.ends.begin()) - 1;
+  probe.sent_through(seq{last}, *x.from);
+  to.add({.what = gathering::kind::entries,
+          .who = &x,
+          .held = std::move(held),
+          .encoded = &encoded,
+          .from = at,
+          .then = probe},
+         std::string_view{encoded.bytes}.substr(begin, end - begin));
+}
+
+void outlet::add_open_entry(gathering& to, follower& x, subscription& probe, run_ptr held) {
+  auto at = probe.at().next();
+  const auto& encoded = held->encoded(*x.format);
+  auto place = at.value - held->first().value;
+  auto begin = place == 0 ? 0 : encoded.ends[place - 1];
+  probe.sent_through(at, *x.from);
+  auto& text = to.marks_.emplace_back();
+  x.format->add_end(text, x.token, told_by_end(probe, *x.from));
+  to.add({.what = gathering::kind::entries,
+          .who = &x,
+          .held = std::move(held),
+          .encoded = &encoded,
+          .from = at,
+          .then = probe},
+         std::string_view{encoded.bytes}.substr(begin, encoded.ends[place] - begin));
+  to.add({.what = gathering::kind::end}, text);
+}
+
+void outlet::add_mark(gathering& to, follower& x, subscription& probe, const step& due) {
+  using kind = step::kind;
+  const auto& from = *x.from;
+  const auto& s = from.state();
+  const auto& name = *from.name();
+  auto open_ended = x.format->open_ended();
+  probe.did(due, from);
+  if (open_ended && due.what == kind::live && s.life == lifecycle::closed)
+    return; // `closed` comes next, and says it as well
+  auto& text = to.marks_.emplace_back();
+  if (due.what == kind::reset)
+    x.format->add_reset(text, name, due.reason, s.epoch, due.missing_from, due.missing_through);
+  else if (due.what == kind::live)
+    x.format->add_live(text, name, {s.epoch, probe.at(), s.tail_id});
+  else
+    x.format->add_closed(text, name, {s.epoch, probe.at(), s.tail_id});
+  if (open_ended)
+    x.format->add_end(text, x.token,
+                      due.what == kind::live ? remaining::nothing_yet : remaining::end);
+  to.add({.what = gathering::kind::mark, .who = &x, .then = probe}, text);
 }
 
 bool outlet::sent(gathering& what, std::size_t n) {
@@ -168,10 +221,12 @@ bool outlet::sent(gathering& what, std::size_t n) {
       case kind::mark:
         x.who->sub = std::move(*x.then);
         break;
+      case kind::end:
+        break;
       }
       continue;
     }
-    if (n == 0)
+    if (n == 0 && x.what != kind::end)
       return false;
     switch (x.what) {
     case kind::own:
@@ -184,7 +239,18 @@ bool outlet::sent(gathering& what, std::size_t n) {
       x.who->sub = std::move(*x.then);
       keep_rest({data + n, size - n});
       break;
+    case kind::end:
+      keep_rest({data + n, size - n});
+      break;
     case kind::entries: {
+      if (x.who->format->open_ended()) {
+        // One frame, and its end behind it.
+        x.who->sub = std::move(*x.then);
+        keep_rest({data + n, size - n});
+        const auto& end = what.pieces_[i + 1];
+        own_.append(end.data, end.size);
+        break;
+      }
       auto all = std::string_view{x.encoded->bytes};
       auto offset = static_cast<std::size_t>(data - all.data()) + n;
       const auto& ends = x.encoded->ends;

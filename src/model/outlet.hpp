@@ -41,6 +41,8 @@ struct follower {
   std::uint32_t failures = 0;
   /// The owner's number for this subscription.
   std::uint64_t number = 0;
+  /// What an open-ended format tells this socket at the end of each frame.
+  std::uint64_t token = 0;
 };
 
 /// Where pages come from.
@@ -72,7 +74,8 @@ public:
 
 private:
   friend class outlet;
-  enum class kind : std::uint8_t { own, control, entries, mark };
+  /// An `end` belongs to the frame in the item before it.
+  enum class kind : std::uint8_t { own, control, entries, mark, end };
   struct item {
     kind what;
     follower* who = nullptr;
@@ -80,7 +83,7 @@ private:
     const frames* encoded = nullptr;
     /// First seq of an `entries` item.
     seq from = {};
-    /// The subscription once this item has left; null for `own` and `control`.
+    /// The subscription once this item has left; null for `own`, `control` and `end`.
     std::optional<subscription> then = std::nullopt;
   };
 
@@ -145,6 +148,9 @@ public:
 
 private:
   void gather_from(gathering& to, follower& x, page_source& pages);
+  static void add_entries(gathering& to, follower& x, subscription& probe, run_ptr held);
+  static void add_open_entry(gathering& to, follower& x, subscription& probe, run_ptr held);
+  static void add_mark(gathering& to, follower& x, subscription& probe, const step& due);
   void keep_rest(std::string_view rest);
 
   /// Complete frames, of which the first `own_sent_` bytes have left.

@@ -20,15 +20,29 @@ enum class reset_reason : std::uint8_t { trimmed, epoch, deleted };
 
 [[nodiscard]] std::string_view to_string(reset_reason x) noexcept;
 
+/// What a log has behind an entry or a mark that goes out.
+enum class remaining : std::uint8_t {
+  more,
+  nothing_yet,
+  end, ///< Nothing, for ever: it is closed.
+};
+
 /// How entries and the marks between them look on one wire: complete frames, ready to be sent.
 /// Stateless; any thread.
+///
+/// The frames of an *open-ended* format lack their last bytes, which `add_end` makes for each
+/// socket: they say how far the reader is, so an entry that reaches the tail needs no `live` or
+/// `closed` behind it. Such a format has no frame for a reset: no entry leaves any more, and the
+/// socket's owner sees the reset in `subscription::next`.
 class wire_format {
 public:
-  explicit constexpr wire_format(std::size_t index) noexcept : index_{index} {}
+  explicit constexpr wire_format(std::size_t index, bool open_ended = false) noexcept
+    : index_{index}, open_ended_{open_ended} {}
   virtual ~wire_format() = default;
 
   /// Distinct per format; below `wire_formats_max`.
   [[nodiscard]] std::size_t index() const noexcept { return index_; }
+  [[nodiscard]] bool open_ended() const noexcept { return open_ended_; }
 
   /// `of` gives the epoch for formats whose frames carry a position.
   virtual void add_entry(std::string& out, const conversation_name& name, const epoch& of,
@@ -40,9 +54,12 @@ public:
                          const epoch& now, seq from, seq through) const = 0;
   virtual void add_closed(std::string& out, const conversation_name& name,
                           const position& at) const = 0;
+  /// The end of a frame for one socket; `token` is its follower's. Never empty if `open_ended()`.
+  virtual void add_end(std::string& /*out*/, std::uint64_t /*token*/, remaining /*rest*/) const {}
 
 private:
   std::size_t index_;
+  bool open_ended_;
 };
 
 inline constexpr std::size_t wire_formats_max = 4;
