@@ -75,6 +75,7 @@ struct connection_state {
   };
   void subscribe(const attempt& x);
   void subscribed_to(attempt x, const subscribed& got);
+  void subscribe_to_nothing(const attempt& x);
   void start_at_cursor(const attempt& x, const subscription_answer& got);
   void start_at(const attempt& x, const subscription_answer& got,
                 const model::resume_request& from);

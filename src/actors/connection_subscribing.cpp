@@ -61,6 +61,8 @@ void connection_state::subscribed_to(attempt x, const subscribed& got) {
     }
     return subscribe_failed(x, got.why());
   }
+  if (got->state.epoch.empty() && x.what.must_exist)
+    return subscribe_to_nothing(x);
   auto from = x.what.from;
   if (!from)
     from = model::resume_request{
@@ -70,6 +72,23 @@ void connection_state::subscribed_to(attempt x, const subscribed& got) {
   if (from->from.what == model::after::form::saved)
     return start_at_cursor(x, *got);
   start_at(x, *got, *from);
+}
+
+void connection_state::subscribe_to_nothing(const attempt& x) {
+  // Only the log knows whether its name is kept for forks.
+  self->request(reader(), caf::infinite, atom::locate::value,
+                locate_request{x.what.name, model::lookup::seq, {}, {}})
+      .then(
+          [this, x](const located& seen) {
+            if (!seen)
+              return subscribe_failed(x, seen.why());
+            auto gone = seen->head.gone;
+            subscribe_failed(x, {gone ? model::code::gone : model::code::not_found,
+                                 x.what.name.text() + (gone ? " was deleted" : " does not exist")});
+          },
+          [this, x](const caf::error&) {
+            subscribe_failed(x, {model::code::read_failed, "the log could not be read"});
+          });
 }
 
 void connection_state::start_at_cursor(const attempt& x, const subscription_answer& got) {
@@ -124,7 +143,8 @@ void connection_state::start_at(const attempt& x, const subscription_answer& got
 void connection_state::attach(const attempt& x, const subscription_answer& got, model::start from) {
   if (outdated(x))
     return subscribe_failed(x, overtaken);
-  tell(net::subscribed_event{x.what.ref, x.what.name, got.feed, got.state, from, x.number});
+  tell(net::subscribed_event{x.what.ref, x.what.name, got.feed, got.state, from, x.number,
+                             got.settings});
 }
 
 void connection_state::subscribe_failed(const attempt& x, const model::error& why) {

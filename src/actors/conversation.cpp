@@ -157,7 +157,7 @@ caf::result<subscribed> conversation_state::subscribe(const subscriber& x) {
   }
   watch_expiry();
   watch_growth();
-  return subscribed{subscription_answer{state, followers.feed}};
+  return subscribed{subscription_answer{state, followers.feed, settings}};
 }
 
 void conversation_state::unsubscribe(connection_id who) {

@@ -190,6 +190,7 @@ struct subscriber {
 struct subscription_answer {
   model::log_state state;
   std::shared_ptr<net::hub_feed> feed;
+  model::settings settings;
 };
 using subscribed = model::result<subscription_answer>;
 

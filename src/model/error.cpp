@@ -32,6 +32,8 @@ std::string_view to_string(code x) noexcept {
     return "conflict";
   case code::gone:
     return "gone";
+  case code::position_gone:
+    return "position_gone";
   case code::stream_seq:
     return "stream_seq";
   case code::closed:

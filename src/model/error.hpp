@@ -27,24 +27,25 @@ enum class code : std::uint8_t {
   bad_ack,                ///< Acknowledges what was never sent. Permanent.
   conflict,               ///< Exists with another configuration, or cannot be made so. Permanent.
   gone,                   ///< Was deleted; its name is free when its last fork is gone. Permanent.
-  stream_seq,             ///< Not beyond the last `Stream-Seq` that was taken. Permanent.
-  closed,                 ///< The conversation takes no more entries. Permanent.
-  content_type,           ///< The conversation holds payloads of another type. Permanent.
-  producer_gap,           ///< A producer's number is not its last + 1. Permanent.
-  producer_epoch,         ///< A newer epoch of this producer has fenced this one. Permanent.
-  producer_old,           ///< Was appended, but so long ago that its receipt is gone. Permanent.
-  idempotency_mismatch,   ///< The key was used with another body. Permanent.
-  store_failed,           ///< The log refused the append; nobody will see it. Temporary.
-  append_unknown,         ///< The outcome is unknown; a retry with the same number is safe.
-  read_failed,            ///< The log could not be read. Temporary.
-  log_damaged,            ///< The log's bytes are not what was written. Permanent.
-  overloaded,             ///< More is queued than the server holds. Temporary.
-  superseded,             ///< The same client subscribed through another connection. Permanent.
-  draining,               ///< The server is about to stop. Temporary.
-  unsupported,            ///< The request's method or media type is not taken here. Permanent.
-  forbidden,              ///< Not allowed to whoever asks. Permanent.
-  timeout,                ///< The request took too long to arrive. Temporary.
-  moved,                  ///< Internal: ask the directory again. Never reaches a client.
+  position_gone,        ///< What comes behind that position is not in the log any more. Permanent.
+  stream_seq,           ///< Not beyond the last `Stream-Seq` that was taken. Permanent.
+  closed,               ///< The conversation takes no more entries. Permanent.
+  content_type,         ///< The conversation holds payloads of another type. Permanent.
+  producer_gap,         ///< A producer's number is not its last + 1. Permanent.
+  producer_epoch,       ///< A newer epoch of this producer has fenced this one. Permanent.
+  producer_old,         ///< Was appended, but so long ago that its receipt is gone. Permanent.
+  idempotency_mismatch, ///< The key was used with another body. Permanent.
+  store_failed,         ///< The log refused the append; nobody will see it. Temporary.
+  append_unknown,       ///< The outcome is unknown; a retry with the same number is safe.
+  read_failed,          ///< The log could not be read. Temporary.
+  log_damaged,          ///< The log's bytes are not what was written. Permanent.
+  overloaded,           ///< More is queued than the server holds. Temporary.
+  superseded,           ///< The same client subscribed through another connection. Permanent.
+  draining,             ///< The server is about to stop. Temporary.
+  unsupported,          ///< The request's method or media type is not taken here. Permanent.
+  forbidden,            ///< Not allowed to whoever asks. Permanent.
+  timeout,              ///< The request took too long to arrive. Temporary.
+  moved,                ///< Internal: ask the directory again. Never reaches a client.
 };
 
 [[nodiscard]] std::string_view to_string(code x) noexcept;

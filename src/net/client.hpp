@@ -43,6 +43,8 @@ struct subscribe_command {
   model::conversation_name name;
   /// Without a value: `saved` for a client with an id of its own, else `now`.
   std::optional<model::resume_request> from;
+  /// Do not wait for it to be created: `not_found`, or `gone`.
+  bool must_exist = false;
 };
 struct unsubscribe_command {
   std::string ref;
@@ -120,6 +122,7 @@ struct subscribed_event {
   model::start from;
   /// Tells this subscription from earlier ones of the same name.
   std::uint64_t subscription = 0;
+  model::settings settings = {};
 };
 struct unsubscribed_event {
   std::string ref;

@@ -33,7 +33,9 @@ std::string begin_answer(const answer_head& x) {
   out.reserve(512);
   out.append("HTTP/1.1 ").append(std::to_string(x.status)).append(" ").append(reason_of(x.status));
   out.append("\r\nServer: confab/" CONFAB_VERSION "\r\nDate: ").append(date());
-  out += "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n";
+  out.append("\r\nCache-Control: ").append(x.cache);
+  // What other sites may have, CORS tells; nothing else of theirs may take it in.
+  out += "\r\nX-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: same-origin\r\n";
   if (!x.type.empty())
     out.append("Content-Type: ").append(x.type).append("\r\n");
   out += x.fields;

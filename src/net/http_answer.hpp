@@ -13,14 +13,14 @@ struct answer_head {
   std::string_view type = {};
   /// Further complete header lines.
   std::string_view fields = {};
+  std::string_view cache = "no-store";
   /// Says so, and the connection ends behind the answer.
   bool closes = false;
   /// For a client of HTTP/1.0 that asked for it: the connection goes on.
   bool says_keep_alive = false;
 };
 
-/// Up to, not including, the fields that tell the body's length and the empty line. Nothing may be
-/// cached.
+/// Up to, not including, the fields that tell the body's length and the empty line.
 [[nodiscard]] std::string begin_answer(const answer_head& x);
 
 /// One piece of a chunked body. @pre not empty

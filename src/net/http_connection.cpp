@@ -215,8 +215,7 @@ bool http_connection::take_body() {
     }
     request_.body().append(x.piece);
   }
-  if (auto* known = std::get_if<needs_body>(&route_))
-    route_ = route_of_body(needs_body{*known}, request_, limits());
+  route_ = route_of_body(std::move(route_), request_, limits());
   carry_out();
   return true;
 }

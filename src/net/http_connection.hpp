@@ -13,6 +13,7 @@
 #include "net/http_route.hpp"
 #include "net/line_appends.hpp"
 #include "net/socket_member.hpp"
+#include "net/stream_answer.hpp"
 
 namespace confab::net {
 
@@ -61,19 +62,28 @@ private:
   void carry_out(needs_body&);
   void carry_out(answer_options& x);
   void carry_out(answer_events_head&);
+  void carry_out(stream_route& x);
+  void carry_out(ask_stream& x);
+  void carry_out(wait_on_stream& x);
+  void carry_out(follow_stream&) { stage_ = stage::leaving; }
+  void carry_out(needs_stream_body&);
+  void carry_out(refuse_stream& x) { refuse(x.why, x.status); }
   void carry_out(refuse_request& x);
   void leave();
 
   // Answering.
 
   void answer(unsigned status, std::string_view type, std::string_view body,
-              std::string_view fields = {});
+              std::string_view fields = {}, std::string_view cache = "no-store");
+  void answer(const stream_answer& x) { answer(x.status, x.type, x.body, x.fields, x.cache); }
   void refuse(const model::error& why, unsigned status = 0, std::string_view fields = {});
   /// Refuses what cannot be read on.
   void refuse_and_close(const model::error& why, unsigned status);
-  [[nodiscard]] std::string begin(unsigned status, std::string_view type,
-                                  std::string_view fields = {});
+  [[nodiscard]] std::string begin(unsigned status, std::string_view type, std::string_view fields,
+                                  std::string_view cache = "no-store");
   void answered();
+  void answer_stream(const event& x);
+  void answer(stream_reading x);
 
   // A request for entries that waits for them: a follower until there is one.
 
@@ -83,9 +93,12 @@ private:
     std::int64_t deadline_ms;
     model::follower* who = nullptr;
     model::start after = {};
+    /// With a stream.
+    model::settings settings = {};
     bool was_reset = false;
   };
   void try_poll();
+  void skip(const model::step& reset);
   void answer_poll(const model::run_ptr& first);
   void end_poll();
 
@@ -109,6 +122,8 @@ private:
   http_route route_ = answer_health{};
   std::optional<line_appends> lines_;
   std::optional<poll> poll_;
+  /// What was asked about a stream.
+  std::optional<stream_question> stream_;
   std::uint64_t polls_ = 0;
 
   stage stage_ = stage::head;

@@ -141,12 +141,17 @@ std::string cors_fields(const http_request& x, const session_limits& limits) {
   if (origin.empty() || !listed_origin(origin, limits))
     return out;
   out.append("Access-Control-Allow-Origin: ").append(origin);
-  out += "\r\nAccess-Control-Expose-Headers: Allow, Location, Retry-After\r\n";
+  out += "\r\nAccess-Control-Expose-Headers: Allow, ETag, Location, Producer-Epoch, "
+         "Producer-Expected-Seq, Producer-Received-Seq, Producer-Seq, Retry-After, Stream-Closed, "
+         "Stream-Cursor, Stream-Expires-At, Stream-Next-Offset, Stream-SSE-Data-Encoding, "
+         "Stream-TTL, Stream-Up-To-Date\r\n";
   if (preflight(x))
     // Ten minutes: a changed option is noticed soon.
     out += "Access-Control-Allow-Methods: GET, HEAD, POST, PUT, PATCH, DELETE\r\n"
            "Access-Control-Allow-Headers: Authorization, Content-Type, Idempotency-Key, "
-           "Last-Event-ID\r\nAccess-Control-Max-Age: 600\r\n";
+           "If-None-Match, Last-Event-ID, Producer-Epoch, Producer-Id, Producer-Seq, "
+           "Stream-Closed, Stream-Expires-At, Stream-Fork-Offset, Stream-Fork-Sub-Offset, "
+           "Stream-Forked-From, Stream-Seq, Stream-TTL\r\nAccess-Control-Max-Age: 600\r\n";
   return out;
 }
 

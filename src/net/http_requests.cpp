@@ -3,6 +3,7 @@
 #include "net/http_answer.hpp"
 #include "net/http_connection.hpp"
 #include "net/http_fields.hpp"
+#include "net/stream_session.hpp"
 #include "net/websocket_session.hpp"
 #include "net/wire/formats.hpp"
 
@@ -68,6 +69,9 @@ void http_connection::leave() {
   if (auto* ws = std::get_if<upgrade_to_websocket>(&route))
     return serve_websocket(std::move(x.socket), thread, std::move(x.place), request_,
                            std::move(ws->options));
+  if (auto* stream = std::get_if<stream_route>(&route))
+    return serve_stream(std::move(x.socket), thread, std::move(x.place),
+                        std::move(std::get<follow_stream>(*stream)), std::move(fields));
   auto& events = std::get<follow_as_events>(route);
   serve_events(std::move(x.socket), thread, std::move(x.place),
                {std::move(events.name), events.from, std::move(fields)});
@@ -75,20 +79,23 @@ void http_connection::leave() {
 
 // Answering.
 
-std::string http_connection::begin(unsigned status, std::string_view type,
-                                   std::string_view fields) {
+std::string http_connection::begin(unsigned status, std::string_view type, std::string_view fields,
+                                   std::string_view cache) {
   keep_ = keep_ && body_.done() && !draining_ && !peer_done_;
   return begin_answer({.status = status,
                        .type = type,
                        .fields = cors_fields(request_, limits()).append(fields),
+                       .cache = cache,
                        .closes = !keep_,
                        .says_keep_alive = request_.version() == 10});
 }
 
 void http_connection::answer(unsigned status, std::string_view type, std::string_view body,
-                             std::string_view fields) {
-  auto out = begin(status, type, fields);
-  if (status != 204 && type != "text/event-stream")
+                             std::string_view fields, std::string_view cache) {
+  auto out = begin(status, type, fields, cache);
+  // A HEAD that was not answered as a GET does not know the length.
+  auto unknown = stream_ && stream_->what == stream_question::kind::info && body.empty();
+  if (status != 204 && status != 304 && type != "text/event-stream" && !unknown)
     out.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n");
   out += "\r\n";
   if (request_.method() != http::verb::head)
@@ -118,6 +125,7 @@ void http_connection::refuse_and_close(const model::error& why, unsigned status)
 
 void http_connection::answered() {
   lines_.reset();
+  stream_.reset();
   request_ = {};
   route_ = answer_health{}; // lets go of what the request held
   streaming_ = false;
@@ -133,6 +141,7 @@ void http_connection::take(event& x) {
     if (!poll_ || poll_->who || poll_->ref != s->ref)
       return port().tell(drop_command{s->name, s->subscription}); // of a poll that has ended
     poll_->after = s->from;
+    poll_->settings = std::move(s->settings);
     poll_->who = &follow(*s, wire::event_stream_format());
     return;
   }
@@ -149,6 +158,8 @@ void http_connection::take(event& x) {
       return;
     end_poll();
     refuse(f->why);
+  } else if (stream_) {
+    answer_stream(x);
   } else if (auto* p = std::get_if<published_event>(&x)) {
     answer(p->got.duplicate ? 200 : 201, "application/json", wire::receipt_body(p->got, array_));
   } else if (auto* g = std::get_if<page_event>(&x)) {
@@ -167,93 +178,6 @@ void http_connection::take(event& x) {
   } else if (f) {
     refuse(f->why);
   }
-  owner().touch(*this);
-}
-
-// Waiting for entries.
-
-void http_connection::carry_out(wait_for_entries& x) {
-  poll_.emplace(poll{.ref = std::to_string(++polls_),
-                     .limit = x.limit,
-                     .deadline_ms = io_thread::now_ms() + x.wait_ms});
-  port().tell(subscribe_command{poll_->ref, std::move(x.name), x.from});
-}
-
-void http_connection::try_poll() {
-  auto over = poll_->deadline_ms == 0;
-  if (!poll_->who)
-    return; // what it waits for is known once it follows; that, or a failure, always comes
-  auto& f = *poll_->who;
-  const auto& feed = *f.from;
-  outlet::forget(f); // its entries leave in an answer, not by themselves
-  using due = model::step::kind;
-  while (true) {
-    auto next = f.sub.next(feed);
-    switch (next.what) {
-    case due::wait:
-      if (over || poll_->was_reset)
-        answer_poll(nullptr);
-      return;
-    case due::live:
-      f.sub.did(next, feed);
-      break;
-    case due::reset:
-      // A range that is missing shows by itself in the page's first seq.
-      if (next.reason != model::reset_reason::trimmed)
-        poll_->after = {{}, next.reason};
-      poll_->was_reset = true;
-      f.sub.did(next, feed);
-      break;
-    case due::closed:
-      return answer_poll(nullptr);
-    case due::ring:
-      return answer_poll(*next.entries);
-    case due::page:
-      f.sub.needs_log();
-      auto held = f.awaited == model::seq{} ? owner().page_for(f, f.sub.at().next()) : nullptr;
-      if (held)
-        answer_poll(held);
-      else if (over)
-        answer_poll(nullptr);
-      return;
-    }
-  }
-}
-
-void http_connection::answer_poll(const model::run_ptr& first) {
-  auto& f = *poll_->who;
-  const auto& feed = *f.from;
-  auto out = wire::page_begin(feed.state(), poll_->after);
-  auto at = f.sub.at().next();
-  auto left = poll_->limit;
-  std::size_t bytes = 0;
-  // The page that was read, or what the ring has: both are bounded.
-  for (const auto* run = first ? &first : nullptr; run && left > 0 && bytes < model::page_bytes_max;
-       run = feed.find(at)) {
-    auto entries = (*run)->entries().subspan(at.value - (*run)->first().value);
-    std::size_t n = 0;
-    for (; n < std::min(left, entries.size()) && bytes < model::page_bytes_max; ++n)
-      bytes += weight(entries[n]);
-    wire::add_page_entries(out, entries.first(n));
-    left -= n;
-    at = {at.value + n};
-  }
-  out += "]}";
-  end_poll();
-  answer(200, "application/json", out);
-}
-
-void http_connection::end_poll() {
-  if (poll_->who)
-    end_subscription(*poll_->who);
-  poll_.reset();
-}
-
-void http_connection::failed(model::follower& x, const model::error& why) {
-  if (!poll_ || poll_->who != &x)
-    return end_subscription(x);
-  end_poll();
-  refuse(why);
   owner().touch(*this);
 }
 

@@ -271,6 +271,12 @@ http_route websocket_route(const http_request& x, const request_target& target,
   return upgrade_to_websocket{std::move(options)};
 }
 
+http_route as_route(stream_route x) {
+  if (auto* no = std::get_if<refuse_stream>(&x))
+    return refuse_request{std::move(no->why), no->status};
+  return x;
+}
+
 /// The methods that a path takes; empty: there is no such path.
 std::string_view methods_of(const std::vector<std::string>& path) {
   constexpr std::string_view reading = "GET, HEAD, OPTIONS";
@@ -282,6 +288,8 @@ std::string_view methods_of(const std::vector<std::string>& path) {
     return {};
   if (path.size() == 2 && path[1] == "ws")
     return "GET, OPTIONS";
+  if (path.size() > 2 && path[1] == "stream")
+    return stream_methods;
   if (path.size() < 2 || path[1] != "conversations")
     return {};
   if (path.size() == 2)
@@ -343,29 +351,34 @@ http_route route_of_head(const http_request& x, const session_limits& limits) {
     return answer_readiness{};
   if (path[1] == "ws")
     return websocket_route(x, *target, limits);
+  if (path[1] == "stream")
+    return as_route(stream_route_of_head(x));
   if (path.size() == 2)
     return get_list(x, *target);
   return conversation_route(x, *target);
 }
 
-http_route route_of_body(const needs_body& known, const http_request& x,
-                         const session_limits& limits) {
-  switch (known.what) {
+http_route route_of_body(http_route known, const http_request& x, const session_limits& limits) {
+  if (const auto* stream = std::get_if<stream_route>(&known)) {
+    const auto* upload = std::get_if<needs_stream_body>(stream);
+    return upload ? as_route(stream_route_of_body(*upload, x, limits)) : std::move(known);
+  }
+  const auto* upload = std::get_if<needs_body>(&known);
+  if (!upload)
+    return known;
+  switch (upload->what) {
   case needs_body::kind::drafts:
-    return drafts_of(known, x, limits);
+    return drafts_of(*upload, x, limits);
   case needs_body::kind::change:
-    return change_of(known, x);
+    return change_of(*upload, x);
   case needs_body::kind::cursor:
-    return cursor_of(known, x);
+    return cursor_of(*upload, x);
   }
   return refused(model::code::bad_request, "body: is missing");
 }
 
 http_route route_of(const http_request& x, const session_limits& limits) {
-  auto route = route_of_head(x, limits);
-  if (auto* known = std::get_if<needs_body>(&route))
-    return route_of_body(*known, x, limits);
-  return route;
+  return route_of_body(route_of_head(x, limits), x, limits);
 }
 
 std::string made_up_client() {

@@ -4,6 +4,7 @@
 #include "net/client.hpp"
 #include "net/http_head.hpp"
 #include "net/io_thread.hpp"
+#include "net/stream_route.hpp"
 
 #include <string>
 #include <variant>
@@ -78,14 +79,14 @@ struct refuse_request {
 using http_route =
     std::variant<ask_backend, answer_page, answer_health, answer_readiness, upgrade_to_websocket,
                  follow_as_events, wait_for_entries, append_lines, needs_body, answer_options,
-                 answer_events_head, refuse_request>;
+                 answer_events_head, stream_route, refuse_request>;
 
 // Any thread.
 
 /// The decision as far as the head tells, so that what is refused anyway need not be sent.
 [[nodiscard]] http_route route_of_head(const http_request& x, const session_limits& limits);
-/// The decision once the body of `x` is there.
-[[nodiscard]] http_route route_of_body(const needs_body& known, const http_request& x,
+/// The decision once the body of `x` is there, if the one of the head left it to that.
+[[nodiscard]] http_route route_of_body(http_route known, const http_request& x,
                                        const session_limits& limits);
 /// Both, for a request that is there as a whole.
 [[nodiscard]] http_route route_of(const http_request& x, const session_limits& limits);

@@ -68,6 +68,11 @@ std::int64_t io_thread::now_ms() {
   return duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count();
 }
 
+std::int64_t io_thread::wall_ms() {
+  using namespace std::chrono;
+  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+}
+
 void io_thread::tick() {
   timer_.expires_after(tick_period);
   timer_.async_wait([this](error_code ec) {

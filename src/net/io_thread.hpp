@@ -65,6 +65,8 @@ public:
   [[nodiscard]] std::span<char> scratch() noexcept { return scratch_; }
   /// Milliseconds of the monotonic clock, as of the last tick or now.
   [[nodiscard]] static std::int64_t now_ms();
+  /// Milliseconds since 1970.
+  [[nodiscard]] static std::int64_t wall_ms();
 
 private:
   void run();

@@ -521,7 +521,7 @@ def the_descriptions_name_what_is_there():
         equal(description["openapi"], "3.1.0")
         publish(server, "c", 1)
         for template, item in description["paths"].items():
-            path = template.replace("{name}", "c").replace("{client}", "phone")
+            path = template.replace("{name}", "c").replace("{stream}", "c").replace("{client}", "phone")
             methods = {x.upper() for x in item if x in ("get", "head", "post", "put", "patch", "delete", "options")}
             allow = request(server, "OPTIONS", path).headers["Allow"].split(", ")
             equal(set(allow), methods, path)

@@ -15,9 +15,12 @@ COUNT = int(os.environ.get("CONFAB_MALFORMED") or 10_000)
 AT_ONCE = 50
 
 PATHS = ["/", "/healthz", "/readyz", "/v1/ws", "/v1/conversations/m", "/v1/conversations/m/entries", "/v1/conversations/m/events",
-         "/v1/conversations/m%2Fn/entries", "/v1/conversations", "/nothing", "*", "http://a/healthz"]
+         "/v1/conversations/m%2Fn/entries", "/v1/conversations", "/nothing", "*",
+         "/v1/stream/m", "/v1/stream/m/n", "/v1/stream/", "/v1/stream/__ds/x", "/v1/stream/m/../n", "http://a/healthz"]
 QUERIES = ["", "?after=", "?after=%ff", "?after=-1", "?after=99999999999999999999", "?limit=0", "?limit=x", "?wait=x", "?wait=61",
-           "?after=0000000000000001_e.1_x", "?%zz", "?after=start&after=now", "?client=%00", "?&&==&", "?prefix=%ff"]
+           "?after=0000000000000001_e.1_x", "?%zz", "?after=start&after=now", "?client=%00", "?&&==&", "?prefix=%ff",
+           "?offset=-1", "?offset=", "?offset=a,b&live=sse", "?offset=-1&live=x", "?offset=9999999999999999_9999999999999999",
+           "?offset=0000000000000009_e.1_1-0&live=long-poll", "?live=sse", "?offset=now&offset=now", "?offset=-1&cursor=%00"]
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PRI", "G\x00T", "", "get", "A" * 40]
 FIELDS = ["Host: a", "Host: a", "Host:", "Host: a b", "Content-Length: 5", "Content-Length: -5", "Content-Length: 5, 5", "Content-Length: 1e3",
           "Content-Length: 18446744073709551616", "Transfer-Encoding: chunked", "Transfer-Encoding: identity", "Transfer-Encoding: chunked, chunked",
@@ -25,6 +28,11 @@ FIELDS = ["Host: a", "Host: a", "Host:", "Host: a b", "Content-Length: 5", "Cont
           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Expect: 100-continue", "Expect: x", "Accept: text/event-stream", "Accept: ;q=,",
           "Accept: application/x-ndjson", "Content-Type: application/json", "Content-Type: application/x-ndjson", "Content-Type: \xff",
           "Content-Encoding: gzip", "Idempotency-Key: \"", "Idempotency-Key: \"a\"", "Last-Event-ID: x", "Origin: http://evil", "Origin: null",
+          "Stream-TTL: -1", "Stream-TTL: 1e9", "Stream-TTL: 99999999999999999999", "Stream-Expires-At: 2026-02-30T00:00:00Z",
+          "Stream-Closed: true", "Stream-Closed: \xff", "Stream-Seq: " + "9" * 300, "Stream-Seq: 1", "Producer-Id: ~x", "Producer-Id: p",
+          "Producer-Epoch: 4294967296", "Producer-Epoch: 0", "Producer-Seq: 01", "Producer-Seq: 0", "Stream-Forked-From: /v1/stream/m",
+          "Stream-Forked-From: ../m", "Stream-Fork-Offset: 0000000000000000_0000000000000000", "Stream-Fork-Offset: x",
+          "Stream-Fork-Sub-Offset: 9007199254740991", "If-None-Match: W/\"", "Content-Type: text/plain", "Content-Type: a/b/c; \x7f",
           "Folded: a\r\n b", "Bare: a\rb", "Nul: a\x00b", "NoColon", ": empty", "Space : a", "Long: " + "x" * 5000, "\xff\xfe: a"]
 BODIES = ["", "{}", "{\"payload\":1}", "{\"payload\":1}\n{\"payload\":2}\n", "nonsense\n", "[" * 600, "[]", "\xff\xfe", "{\"payload\":\"\\ud800\"}",
           "5\r\nabcde\r\n0\r\n\r\n", "5\r\nabc", "zz\r\n", "ffffffffffffffffffff\r\n", "0\r\n\r\n", "1;" + "x" * 400, "{\"payload\":1e99999999999}",

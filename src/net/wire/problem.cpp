@@ -42,6 +42,8 @@ std::string_view help_of(model::code x) noexcept {
     return "Choose another name, or ask for what is there.";
   case code::gone:
     return "Its name is free when the last fork of it is gone.";
+  case code::position_gone:
+    return "Begin at the offset in Stream-Next-Offset; what came before is lost to you.";
   case code::stream_seq:
     return "Send one beyond the last one that was taken.";
   case code::closed:
@@ -99,6 +101,7 @@ unsigned status_of(model::code x) noexcept {
   case code::timeout:
     return 408;
   case code::gone:
+  case code::position_gone:
     return 410;
   case code::conflict:
   case code::stream_seq:
