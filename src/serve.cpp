@@ -1,9 +1,11 @@
 #include "serve.hpp"
 
 #include "actors/node.hpp"
+#include "actors/stream_copies.hpp"
 #include "net/server.hpp"
 #include "net/wire/json_object.hpp"
 #include "store/redis_connection.hpp"
+#include "store/redis_store.hpp"
 
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
@@ -101,10 +103,6 @@ net::session_limits session_limits_of(const config::net_group& x) {
 bool check_redis(const config::redis_group& x) {
   if (x.address.empty())
     return true;
-  if (x.role == redis_role::log) {
-    spdlog::critical("redis.role: log is not built into this version yet");
-    return false;
-  }
   auto how = redis_options_of(x);
   if (!how) {
     spdlog::critical("{}", how.why().detail);
@@ -119,6 +117,32 @@ bool check_redis(const config::redis_group& x) {
   else
     spdlog::warn("redis.address: {}", there.why().detail);
   return there || there.why().what != model::code::unsupported;
+}
+
+/// @param incarnation marks what this process adds to Redis.
+model::result<std::unique_ptr<store::log_store>>
+open_log(const config& values, const std::vector<model::retention_rule>& retention,
+         const std::string& incarnation) {
+  auto producer_ttl_s = static_cast<std::int64_t>(values.store.producer_ttl_s);
+  auto cursor_ttl_s = static_cast<std::int64_t>(values.store.cursor_ttl_s);
+  if (values.redis.role == redis_role::bridge)
+    return store::open({.directory = values.store.directory,
+                        .synchronous = values.store.synchronous,
+                        .producer_ttl_s = producer_ttl_s,
+                        .cursor_ttl_s = cursor_ttl_s,
+                        .retention = retention,
+                        .vfs = {}});
+  auto redis = redis_options_of(values.redis);
+  if (!redis)
+    return redis.why();
+  return store::open_redis({.redis = *redis,
+                            .import_all = values.redis.import == redis_import::all,
+                            .maxlen = values.redis.maxlen,
+                            .producer_ttl_s = producer_ttl_s,
+                            .cursor_ttl_s = cursor_ttl_s,
+                            .retention = retention,
+                            .origin = incarnation,
+                            .read = actors::copy_of});
 }
 
 /// For the last commits, when the clients have used up the time of the drain.
@@ -151,13 +175,8 @@ int serve(const config& values) {
   }
   if (!check_redis(values.redis))
     return 1;
-  auto opened =
-      store::open({.directory = values.store.directory,
-                   .synchronous = values.store.synchronous,
-                   .producer_ttl_s = static_cast<std::int64_t>(values.store.producer_ttl_s),
-                   .cursor_ttl_s = static_cast<std::int64_t>(values.store.cursor_ttl_s),
-                   .retention = *retention,
-                   .vfs = {}});
+  auto incarnation = random_text();
+  auto opened = open_log(values, *retention, incarnation);
   if (!opened) {
     spdlog::critical("{}", opened.why().detail);
     return 1;
@@ -170,9 +189,12 @@ int serve(const config& values) {
       {.passivate_ms = static_cast<std::int64_t>(values.store.passivate_ms),
        .publish_deadline_ms = static_cast<std::int64_t>(values.net.publish_deadline_ms),
        .gather_us = static_cast<std::int64_t>(values.store.gather_us),
-       .subscriptions = values.net.subscriptions},
+       .subscriptions = values.net.subscriptions,
+       .reconcile_ms = values.redis.role == redis_role::log
+                           ? static_cast<std::int64_t>(values.redis.reconcile_ms)
+                           : 0},
       cache,
-      random_text()};
+      std::move(incarnation)};
   env.wall_ms = wall_ms;
   env.pause = [](std::chrono::microseconds x) { std::this_thread::sleep_for(x); };
   actors::node node{log, env};

@@ -1,11 +1,11 @@
-// How logs begin, close and end by their deadline: the same cases on disk and in memory.
+// How logs begin, close and end by their deadline: the same cases on disk, in memory and on Redis.
 #include "store/store_bed.hpp"
 
 using namespace confab;
 using namespace confab::test;
 using model::code;
 
-#define STORE_TEST(name) TEST_CASE_TEMPLATE(name, kind, on_disk, in_memory)
+#define STORE_TEST(name) TEST_CASE_TEMPLATE(name, kind, on_disk, in_memory, in_redis)
 
 namespace {
 
@@ -168,8 +168,8 @@ STORE_TEST("a log that has expired is gone for readers and writers, and its name
   late.content_type = "text/plain";
   CHECK(bed.commit({late}, k.now_ms).front().failure->what == code::moved);
   // By a first publish, or by a creation of another configuration.
-  CHECK_FALSE(bed.publish("c", "new", k.now_ms).failure);
-  CHECK(bed.payloads("c") == std::vector<std::string>{"new"});
+  CHECK_FALSE(bed.publish("c", R"("new")", k.now_ms).failure);
+  CHECK(bed.payloads("c") == std::vector<std::string>{R"("new")"});
   CHECK(bed.state("c").epoch != made->state.epoch);
 }
 

@@ -91,14 +91,15 @@ inline store::chain chain_behind(std::string_view name, model::log_state log,
   return made;
 }
 
+/// Of a directory that is none: the store on Redis (tests/store/redis_bed.hpp).
+inline constexpr std::string_view redis_directory = "redis:";
+[[nodiscard]] std::unique_ptr<store::log_store> open_on_redis(const store::options& how);
+
 class store_bed {
 public:
-  explicit store_bed(store::options how, store::sqlite_probes probes = {}) : how_{std::move(how)} {
-    auto opened = how_.directory == ":memory:"
-                      ? model::result<std::unique_ptr<store::log_store>>{store::open_memory(how_)}
-                      : store::open_sqlite(how_, probes);
-    REQUIRE_MESSAGE(opened, opened.why().detail);
-    store = std::move(*opened);
+  explicit store_bed(store::options how, store::sqlite_probes probes = {})
+    : store_bed{opened(how, probes)} {}
+  explicit store_bed(std::unique_ptr<store::log_store> opened) : store{std::move(opened)} {
     writer = store->writer();
     auto session = store->reader();
     REQUIRE(session);
@@ -166,7 +167,16 @@ public:
   std::unique_ptr<store::log_reader> reader;
 
 private:
-  store::options how_;
+  static std::unique_ptr<store::log_store> opened(const store::options& how,
+                                                  const store::sqlite_probes& probes) {
+    if (how.directory == redis_directory)
+      return open_on_redis(how);
+    if (how.directory == ":memory:")
+      return store::open_memory(how);
+    auto on_disk = store::open_sqlite(how, probes);
+    REQUIRE_MESSAGE(on_disk, on_disk.why().detail);
+    return std::move(*on_disk);
+  }
 };
 
 /// What the shared suite runs on.
@@ -184,6 +194,16 @@ struct in_memory {
   store::options how() const {
     store::options x;
     x.directory = ":memory:";
+    return x;
+  }
+};
+
+/// On a server that all cases share, emptied before each.
+struct in_redis {
+  in_redis();
+  store::options how() const {
+    store::options x;
+    x.directory = redis_directory;
     return x;
   }
 };

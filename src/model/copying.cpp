@@ -1,0 +1,57 @@
+#include "model/copying.hpp"
+
+#include <algorithm>
+
+namespace confab::model {
+
+namespace {
+
+std::string_view to_string(gap_reason x) noexcept {
+  switch (x) {
+  case gap_reason::trimmed:
+    return "trimmed";
+  case gap_reason::lost:
+    return "lost";
+  case gap_reason::too_large:
+    return "too_large";
+  }
+  return "lost";
+}
+
+} // namespace
+
+std::uint64_t place_before(const stream_facts& now) noexcept {
+  // A count that was set by hand may be anything.
+  return now.added < now.behind ? 0 : now.added - now.behind;
+}
+
+continuation continue_behind(const stream_place& last, const stream_facts& now) {
+  using kind = continuation::kind;
+  if (now.holds_last)
+    return {};
+  auto before = place_before(now);
+  auto missing = before - std::min(before, last.place);
+  if (last.place > 0) {
+    auto went_back = now.last_generated < last.id || before < last.place;
+    // Older entries are there and it is not: trimming removes the oldest first, so only XDEL is
+    // left.
+    auto hole = now.first != entry_id{} && now.first < last.id && now.deleted < last.id;
+    if (went_back || hole)
+      return {kind::lost, 0};
+  }
+  return missing == 0 ? continuation{} : continuation{kind::trimmed, missing};
+}
+
+draft gap_draft(gap_reason why, std::optional<std::uint64_t> missing, entry_id after) {
+  draft made;
+  made.kind = gap_kind;
+  made.payload = R"({"missing":)";
+  made.payload += missing ? std::to_string(*missing) : "null";
+  made.payload.append(R"(,"reason":")").append(to_string(why)).append("\"");
+  if (after != entry_id{})
+    made.payload.append(R"(,"after":")").append(model::to_string(after)).append("\"");
+  made.payload += '}';
+  return made;
+}
+
+} // namespace confab::model

@@ -1,0 +1,171 @@
+#include "store/redis_scripts.hpp"
+#include "store/redis_append_script.hpp"
+#include "store/redis_observation_script.hpp"
+
+#include <list>
+
+namespace confab::store::redis_scripts {
+
+namespace {
+
+/// Scripts live as long as the process.
+redis_script with_observation(std::string_view name, std::string_view body) {
+  static std::list<std::string> texts;
+  // With this line, a script that may not write (out of memory, read-only) does not even begin.
+  auto& text = texts.emplace_back("#!lua\n");
+  return {name, text.append(observation).append(body)};
+}
+
+} // namespace
+
+const redis_script observe = with_observation("observe", R"lua(
+return observe()
+)lua");
+
+const redis_script append = with_observation("append", append_body);
+
+const redis_script read = with_observation("read", R"lua(
+local FROM, THROUGH = tonumber(ARGV[8]), tonumber(ARGV[9])
+local COUNT, BYTES = tonumber(ARGV[10]), tonumber(ARGV[11])
+local at, from_id, ids = tonumber(ARGV[12]), ARGV[13], ARGV[14] == 'ids'
+local o = observe()
+if o[1] == 0 then return {o, 0, 0} end
+local first, tail, held = o[3], o[4], o[13]
+if o[2] ~= KNOWN_EPOCH then at = 0 end
+local from = math.max(FROM, first)
+if from > tail or THROUGH < from then return {o, from, 0} end
+-- `first` may be beyond the first that is there.
+if at == 0 or at + 1 < held then
+  at, from_id = held - 1, '-'
+else
+  from_id = '(' .. from_id
+end
+if not ids and from - at > 1000 then return {o, from, 2} end
+local through = math.min(THROUGH, tail)
+local result, bytes, bounded = {o, 0, 0}, 0, 0
+while true do
+  local want = math.min(COUNT - (#result - 3), ids and 100 or 32, through - at)
+  if want <= 0 then
+    -- A bound, unless it is the tail itself.
+    bounded = (at < tail or through == THROUGH) and 1 or 0
+    break
+  end
+  local some = redis.call('XRANGE', STREAM, from_id, '+', 'COUNT', want)
+  for i = 1, #some do
+    at = at + 1
+    if ids then
+      if #result == 3 then result[2] = at end
+      result[#result + 1] = some[i][1]
+    elseif at >= from then
+      local size = 0
+      for j = 1, #some[i][2] do size = size + #some[i][2][j] end
+      if #result > 3 and bytes + size > BYTES then
+        result[3] = 1
+        return result
+      end
+      bytes = bytes + size
+      if #result == 3 then result[2] = at end
+      result[#result + 1] = some[i]
+    end
+  end
+  if #some == 0 then break end
+  from_id = '(' .. some[#some][1]
+end
+result[3] = bounded
+return result
+)lua");
+
+const redis_script read_back = with_observation("read_back", R"lua(
+local COUNT, at, id = tonumber(ARGV[10]), tonumber(ARGV[12]), ARGV[13]
+local o = observe()
+if o[1] == 0 or o[2] ~= KNOWN_EPOCH then return {o, 0, 0} end
+local result, to = {o, at - 1, 0}, '(' .. id
+while #result - 3 < COUNT do
+  local some = redis.call('XREVRANGE', STREAM, to, '-', 'COUNT', math.min(100, COUNT - (#result - 3)))
+  for i = 1, #some do result[#result + 1] = some[i][1] end
+  if #some == 0 then break end
+  to = '(' .. some[#some][1]
+end
+return result
+)lua");
+
+const redis_script change = with_observation("change", R"lua(
+local what = ARGV[8]
+local o = observe()
+redis.call('ZCARD', INDEX)
+redis.call('HLEN', PRODUCERS)
+if o[1] == 0 then return {'not_found', o} end
+if what == 'close' then
+  if o[6] == 'open' then redis.call('HSET', LOG, 'closed', int(o[4]) .. ' ' .. o[5]) end
+  return {'ok', observe()}
+elseif what == 'remove' then
+  redis.call('UNLINK', STREAM, LOG, PRODUCERS)
+  redis.call('ZREM', INDEX, NAME)
+  return {'ok', {0}}
+elseif what == 'touch' then
+  if o[2] == ARGV[9] then redis.call('HSET', LOG, 'expires_ms', ARGV[10]) end
+  return {'ok', o}
+end
+return redis.error_reply('ERR no such change')
+)lua");
+
+const redis_script trim = with_observation("trim", R"lua(
+local KEEP, OLDEST = tonumber(ARGV[8]), ARGV[9]
+local TTL, INTERNAL_TTL, CURSOR = tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12]
+local STEP = 500
+local some = redis.call('HSCAN', PRODUCERS, CURSOR, 'COUNT', 20)[2]
+for i = 1, #some, 2 do
+  local at = tonumber(some[i + 1]:match(' (%d+)$') or '0')
+  if NOW - at > (some[i]:sub(1, 1) == '~' and INTERNAL_TTL or TTL) then
+    redis.call('HDEL', PRODUCERS, some[i])
+  end
+end
+local removed = 0
+local o = observe()
+if o[1] == 1 and KEEP >= 0 and o[12] > KEEP then
+  removed = redis.call('XTRIM', STREAM, 'MAXLEN', '=', math.max(KEEP, o[12] - STEP))
+end
+if o[1] == 1 and OLDEST ~= '-1' and removed == 0 then
+  local old = redis.call('XRANGE', STREAM, '-', '(' .. OLDEST .. '-0', 'COUNT', STEP + 1)
+  if #old > STEP then
+    removed = redis.call('XTRIM', STREAM, 'MINID', '=', old[#old][1])
+  elseif #old > 0 then
+    removed = redis.call('XTRIM', STREAM, 'MINID', '=', OLDEST .. '-0')
+  end
+end
+return {removed, removed > 0 and observe() or o}
+)lua");
+
+const redis_script move_cursor = with_observation("move_cursor", R"lua(
+local CURSOR, USER, CLIENT, EPOCH = KEYS[6], ARGV[8], ARGV[9], ARGV[10]
+local SEQ, ID, TTL = tonumber(ARGV[11]), ARGV[12], tonumber(ARGV[13])
+local before = redis.call('GET', CURSOR)
+if before then
+  local whole, x = pcall(cjson.decode, before)
+  if whole and type(x) == 'table' and x.epoch == EPOCH and type(x.last_seq) == 'number' and x.last_seq >= SEQ and
+     type(x.last_sync_at) == 'number' and NOW - x.last_sync_at <= TTL then
+    return 0
+  end
+end
+local function text(x) return cjson.encode(x) end
+redis.call('SET', CURSOR, '{"client_id":' .. text(CLIENT) .. ',"user_id":' .. text(USER) ..
+           ',"conversation_id":' .. text(NAME) .. ',"last_message_id":"' .. ID .. '","last_seq":' .. int(SEQ) ..
+           ',"last_sync_at":' .. int(NOW) .. ',"epoch":' .. text(EPOCH) .. '}', 'PX', TTL)
+return 1
+)lua");
+
+const redis_script cursor{"cursor", R"lua(#!lua
+local whole, x = pcall(cjson.decode, redis.call('GET', KEYS[1]) or '')
+if not whole or type(x) ~= 'table' then return false end
+local function text(v) return type(v) == 'string' and v or '' end
+local function number(v) return type(v) == 'number' and v >= 0 and v < 2 ^ 53 and string.format('%.0f', v) or '' end
+return {text(x.epoch), number(x.last_seq), text(x.last_message_id), number(x.last_sync_at)}
+)lua"};
+
+const redis_script begin{"begin", R"lua(#!lua
+local now = redis.call('TIME')
+redis.call('SET', KEYS[1], string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000)), 'NX')
+return redis.call('GET', KEYS[1])
+)lua"};
+
+} // namespace confab::store::redis_scripts

@@ -1,0 +1,65 @@
+// What Redis executes as one step: the Lua scripts of the log (DESIGN §8, role log).
+//
+// Their keys are those of one conversation, in this order: its stream, `confab:log:{name}`,
+// `confab:producer:{name}`, `confab:conversations`, `confab:since`; then what one of them names.
+// All check the types of their keys before they write anything: Redis does not roll back.
+//
+// All begin with an observation: is the stream still the one of the epoch? It is, if the last entry
+// that the hash knows, and the one that the caller knows, are in it at their places, or trimmed. If
+// not, the epoch is replaced there and then. A stream that others have made gets its first epoch.
+// A place is counted from the first entry ever added (`entries-added`), so trimming moves nothing.
+#pragma once
+
+#include "store/redis_connection.hpp"
+
+namespace confab::store::redis_scripts {
+
+/// What every script takes first: name, now in ms, a fresh epoch's random part, `1` to import all
+/// of an unknown stream, and the caller's epoch, tail seq and tail id (or empty, 0, `0-0`).
+/// @returns {0} for no log, else {1, epoch, first, tail, tail id, `open` or `closed`, content type,
+/// ttl_s, expires_ms, stream_seq, top id, length}; -1 numbers and empty texts where there is none.
+extern const redis_script observe;
+
+/// Sixth key: the fan-out stream. Behind those: top id, content type, MAXLEN (0: none), origin,
+/// producers' ttl in ms, the internal producers', ttl_s of a log that begins (or empty), the number
+/// of appends; then each append: producer, its epoch, number and fingerprint, stream_seq, `1` if it
+/// closes, a new deadline or empty, proposed ms and n, the number of its entries; then each entry:
+/// the number of its fields and values, and these.
+/// @returns {`ok` or a code, detail, expected, epoch, tail, tail id, top id, length, landed…}, with
+/// four numbers and texts for each append that is in the log: seq, count, first id, `1` if it was
+/// there already. Codes besides those of model::code: `look` (nothing was written; observe first),
+/// `torn` (an error in the middle of writing).
+extern const redis_script append;
+
+/// Behind those: from, through, entries at most, bytes at most, an anchor's seq and id (0: none),
+/// `entries` or `ids`.
+/// @returns {the observation, the seq of the first that follows, how it ended, entries (or ids)…};
+/// it ended 0: at the tail, 1: at a bound, 2: nowhere, since `from` is too far behind the anchor.
+/// Ids begin right behind the anchor (without one: at the first that is there).
+extern const redis_script read;
+
+/// As `read`, but ids only, those before the anchor, the newest first.
+extern const redis_script read_back;
+
+/// Behind those: `close`, `remove`, or `touch` with epoch and deadline.
+/// @returns {`ok` or a code, the observation afterwards}.
+extern const redis_script change;
+
+/// Behind those: entries to keep at most (-1: all), the ms of the oldest to keep (-1: all), the
+/// producers' ttl in ms, the internal producers', and a random cursor, from which some producers
+/// are looked at that may have outlived it. Removes at most 500 entries. @returns {removed, the
+/// observation}.
+extern const redis_script trim;
+
+/// Sixth key: the cursor. Behind those: user, client, epoch, seq, id, ttl in ms. Never back within
+/// an epoch. @returns 1 if it moved.
+extern const redis_script move_cursor;
+
+/// Key: a cursor. @returns {epoch, seq, id, last_sync_at}, texts, empty where there is none; nil
+/// for no cursor.
+extern const redis_script cursor;
+
+/// Key: `confab:since`. Notes, once, when this Redis was first used. @returns that, in ms.
+extern const redis_script begin;
+
+} // namespace confab::store::redis_scripts

@@ -1,0 +1,75 @@
+// The writing session of the log on Redis: one script call per conversation and commit.
+#pragma once
+
+#include "store/redis_session.hpp"
+
+#include <random>
+
+namespace confab::store {
+
+/// Internal producers are remembered for so long (DESIGN §5).
+inline constexpr std::int64_t internal_ttl_ms = 600'000;
+
+class redis_writer final : public log_writer {
+public:
+  redis_writer(const redis_log_options& how, redis_places& places);
+
+  [[nodiscard]] model::result<log_head> open(const model::conversation_name& name) override;
+  [[nodiscard]] std::vector<model::result<log_head>>
+  look(std::span<const model::conversation_name> names, std::int64_t now_ms) override;
+  [[nodiscard]] std::vector<chain_outcome> commit(std::span<const chain* const> chains,
+                                                  std::int64_t now_ms) override;
+  [[nodiscard]] model::result<std::optional<producer_row>>
+  producer(const model::conversation_name& name, std::string_view producer,
+           std::int64_t now_ms) override;
+  [[nodiscard]] model::result<std::optional<model::receipt>>
+  older_receipt(const model::conversation_name& name, std::string_view producer,
+                std::uint64_t number) override;
+  [[nodiscard]] model::result<model::created> create(const model::conversation_name& name,
+                                                     const model::creation& what,
+                                                     std::int64_t now_ms) override;
+  [[nodiscard]] model::status touch(const model::conversation_name& name, const model::epoch& epoch,
+                                    std::int64_t expires_ms) override;
+  [[nodiscard]] model::result<model::log_state>
+  close(const model::conversation_name& name) override;
+  [[nodiscard]] model::status remove(const model::conversation_name& name) override;
+  [[nodiscard]] model::status move_cursors(std::span<const cursor_move> moves,
+                                           std::int64_t now_ms) override;
+  [[nodiscard]] std::vector<trim> retain(std::int64_t now_ms, bool& more) override;
+  [[nodiscard]] store::health health() const override { return health_; }
+
+private:
+  [[nodiscard]] model::result<log_head> open_at(const model::conversation_name& name,
+                                                std::int64_t now_ms);
+  /// A chain on its way, and how far it is.
+  struct work {
+    const chain* of;
+    chain_outcome outcome;
+    redis_sight sight;
+    /// Of a log that begins with it.
+    std::optional<std::uint32_t> ttl_s;
+    bool done = false;
+    bool looked_again = false;
+  };
+  /// Where the chains' logs are, asking Redis for those that were not seen lately.
+  [[nodiscard]] std::vector<work> begin(std::span<const chain* const> chains, std::int64_t now_ms);
+  /// Calls the script for all that is not done, within its bounds, until all is.
+  void run(std::vector<work>& all, std::int64_t now_ms);
+  /// @param end behind the last append of this call.
+  [[nodiscard]] redis_call call_for(const work& x, std::size_t end, std::int64_t now_ms) const;
+  void settle(work& x, const redis_reply& reply, std::int64_t now_ms);
+  void fail(work& x, model::error why);
+  /// Keeps what `health` says.
+  void note(const model::error* trouble);
+  [[nodiscard]] model::result<redis_reply> change(const model::conversation_name& name,
+                                                  std::vector<std::string> what);
+  [[nodiscard]] model::result<std::optional<model::receipt>>
+  slot_receipt(const model::conversation_name& name, std::string_view producer,
+               std::uint64_t number, std::optional<std::uint64_t> epoch);
+
+  redis_session session_;
+  std::minstd_rand random_{std::random_device{}()};
+  store::health health_;
+};
+
+} // namespace confab::store
