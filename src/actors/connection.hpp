@@ -95,6 +95,8 @@ struct connection_state {
     int sends = 0;
   };
   void send_draft(std::uint64_t request);
+  /// Whether an earlier number of its producer has no outcome yet.
+  [[nodiscard]] bool follows_another(const unanswered& x) const;
   void watch_deadlines();
 
   // One client's reading of pages.

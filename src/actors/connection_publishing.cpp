@@ -3,6 +3,8 @@
 
 #include "net/hub.hpp"
 
+#include <algorithm>
+
 namespace confab::actors {
 
 namespace {
@@ -62,7 +64,9 @@ void connection_state::receipts(const append_answers& x) {
       send_draft(request);
       continue;
     }
-    if (!got && got.why().what == model::code::append_unknown) {
+    // One that came before it is on its way again: it is no gap of the client's.
+    auto overtook = !got && got.why().what == model::code::producer_gap && follows_another(draft);
+    if (overtook || (!got && got.why().what == model::code::append_unknown)) {
       draft.retry_at = self->clock().now() + tick_period;
       continue;
     }
@@ -79,6 +83,15 @@ void connection_state::receipts(const append_answers& x) {
   }
   if (!events.empty() && !ended)
     session.hub->post(session.id, std::move(events));
+}
+
+bool connection_state::follows_another(const unanswered& x) const {
+  const auto& its = *x.drafts;
+  return std::any_of(drafts.begin(), drafts.end(), [&](const auto& other) {
+    const auto& batch = *other.second.drafts;
+    return batch.producer == its.producer && batch.producer_epoch == its.producer_epoch &&
+           batch.producer_seq < its.producer_seq && other.second.what.name == x.what.name;
+  });
 }
 
 void connection_state::watch_deadlines() {

@@ -29,7 +29,10 @@ void conversation_state::open() {
             opening = false;
             if (!x) {
               broken = x.why();
-              spdlog::error("{}: the log cannot be opened: {}", of->text(), broken->detail);
+              // Where nothing can be read, the writer's health says it once for all.
+              auto known = !env->log_health.readiness(env->wall_ms()).ready;
+              spdlog::log(known ? spdlog::level::debug : spdlog::level::err,
+                          "{}: the log cannot be opened: {}", of->text(), broken->detail);
               return give_up_controls(*broken);
             }
             broken.reset();

@@ -8,8 +8,8 @@ namespace confab::store::redis_scripts {
 inline constexpr std::string_view append_body = R"lua(
 local FANOUT = KEYS[6]
 local TOP, CONTENT_TYPE, MAXLEN, ORIGIN = ARGV[8], ARGV[9], tonumber(ARGV[10]), ARGV[11]
-local TTL, INTERNAL_TTL, TTL_S = tonumber(ARGV[12]), tonumber(ARGV[13]), ARGV[14]
-local argument = 15
+local TTL, INTERNAL_TTL, TTL_S, LENGTH = tonumber(ARGV[12]), tonumber(ARGV[13]), ARGV[14], tonumber(ARGV[15])
+local argument = 16
 local function take()
   argument = argument + 1
   return ARGV[argument]
@@ -39,7 +39,9 @@ local function run()
     end
     redis.call('ZCARD', INDEX)
     epoch = FRESH .. '.1'
-  elseif not (#behind == (tail == 0 and 0 or 1) and (tail == 0 or behind[1][1] == tail_id)) then
+  elseif #behind ~= (tail == 0 and 0 or 1) or (tail > 0 and behind[1][1] ~= tail_id) or
+         redis.call('XLEN', STREAM) ~= LENGTH then
+    -- Others have added, trimmed or worse.
     local now = observe()
     if now[1] == 0 or now[2] ~= epoch then
       return {'moved', 'the log was replaced', 0, '', 0, '', '', 0}
@@ -53,7 +55,7 @@ local function run()
   if #n > 15 then ms, n = tonumber(ms) + 1, -1 else ms, n = tonumber(ms), tonumber(n) end
   local code, detail, expected, landed = 'ok', '', 0, {}
   local closes, deadline, wrote = false, '', false
-  for i = 1, tonumber(ARGV[15]) do
+  for i = 1, tonumber(ARGV[16]) do
     local producer, pepoch, number, fingerprint = take(), tonumber(take()), take(), take()
     local sseq, closing, expires = take(), take() == '1', take()
     local pms, pn, count = tonumber(take()), tonumber(take()), tonumber(take())

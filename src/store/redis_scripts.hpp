@@ -21,10 +21,11 @@ namespace confab::store::redis_scripts {
 extern const redis_script observe;
 
 /// Sixth key: the fan-out stream. Behind those: top id, content type, MAXLEN (0: none), origin,
-/// producers' ttl in ms, the internal producers', ttl_s of a log that begins (or empty), the number
-/// of appends; then each append: producer, its epoch, number and fingerprint, stream_seq, `1` if it
-/// closes, a new deadline or empty, proposed ms and n, the number of its entries; then each entry:
-/// the number of its fields and values, and these.
+/// producers' ttl in ms, the internal producers', ttl_s of a log that begins (or empty), the
+/// stream's length as it was last seen, the number of appends; then each append: producer, its
+/// epoch, number and fingerprint, stream_seq, `1` if it closes, a new deadline or empty, proposed
+/// ms and n, the number of its entries; then each entry: the number of its fields and values, and
+/// these.
 /// @returns {`ok` or a code, detail, expected, epoch, tail, tail id, top id, length, landed…}, with
 /// four numbers and texts for each append that is in the log: seq, count, first id, `1` if it was
 /// there already. Codes besides those of model::code: `look` (nothing was written; observe first),

@@ -212,6 +212,7 @@ redis_call redis_writer::call_for(const work& x, std::size_t end, std::int64_t n
   to.push_back(std::to_string(how.producer_ttl_s * 1000));
   to.push_back(std::to_string(internal_ttl_ms));
   to.push_back(x.ttl_s ? std::to_string(*x.ttl_s) : std::string{});
+  to.push_back(std::to_string(x.sight.length));
   to.push_back(std::to_string(end - x.outcome.committed));
   for (auto i = x.outcome.committed; i < end; ++i) {
     const auto& y = *x.of->appends[i];

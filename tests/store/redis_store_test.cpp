@@ -236,3 +236,20 @@ TEST_CASE("any place of a long stream is found, by seq and by id, near a known o
   REQUIRE(beyond);
   CHECK_FALSE(beyond->found);
 }
+
+TEST_CASE("an entry that appears in front of the known tail is another log") {
+  redis_bed b;
+  b.add("c", "1", "1-1");
+  auto log = b.bed->publish("c", "2").state;
+  // As when Redis replays half a transaction that it had cut off before.
+  auto stream = std::string{"stream:conversation:c"};
+  b.redis.ask({"EVAL",
+               "redis.call('DEL', KEYS[1]) redis.call('XADD', KEYS[1], '1-1', 'payload', '1') "
+               "redis.call('XADD', KEYS[1], '2-1', 'payload', '7') "
+               "redis.call('XADD', KEYS[1], ARGV[1], 'payload', '2')",
+               "1", stream, to_string(log.tail_id)});
+  auto refused = b.bed->commit({chain_behind("c", log, {batch{{"3"}}})}).front();
+  REQUIRE(refused.failure);
+  CHECK(refused.failure->what == code::moved);
+  CHECK(b.epoch("c") != log.epoch);
+}

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 import redis
@@ -83,3 +84,65 @@ class Redis:
 def redis_server(*settings):
     with scratch() as directory, Redis(directory, *settings) as started:
         yield started
+
+
+class Proxy:
+    """Stands before a Redis: leads to another one when told, and cuts connections in the middle of a reply."""
+
+    def __init__(self, target):
+        self.target = target
+        # So many bytes of replies pass; then every connection ends. None: no end.
+        self.cut_after = None
+        self.cuts = 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
+        self.pairs = []
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+        self.drop_all()
+
+    def accept(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            try:
+                far = socket.create_connection(("127.0.0.1", self.target))
+            except OSError:
+                near.close()
+                continue
+            self.pairs.append((near, far))
+            threading.Thread(target=self.pump, args=(near, far, False), daemon=True).start()
+            threading.Thread(target=self.pump, args=(far, near, True), daemon=True).start()
+
+    def pump(self, source, sink, replies):
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                if replies and self.cut_after is not None:
+                    if len(data) > self.cut_after:
+                        sink.sendall(data[:self.cut_after])
+                        self.cut_after = None
+                        self.cuts += 1
+                        break
+                    self.cut_after -= len(data)
+                sink.sendall(data)
+        for x in (source, sink):
+            with contextlib.suppress(OSError):
+                x.shutdown(socket.SHUT_RDWR)
+
+    def drop_all(self):
+        for pair in self.pairs:
+            for x in pair:
+                with contextlib.suppress(OSError):
+                    x.shutdown(socket.SHUT_RDWR)
+        self.pairs.clear()
+
+    def lead_to(self, port):
+        self.target = port
+        self.drop_all()

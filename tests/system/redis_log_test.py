@@ -1,0 +1,172 @@
+"""redis.role = log: producers that XADD and clients that publish share one order, and every reader sees just that."""
+
+import asyncio
+import multiprocessing
+import random
+
+import redis
+
+from redis_support import redis_server
+from support import SEED, Client, Server, Wire, equal, eventually, expect, log_of, post, publish, ready, request, run
+
+CONVERSATIONS = 50
+PRODUCERS = 4
+ENTRIES = 20_000
+
+
+def serve_on(address, *options):
+    return Server(":memory:", "--redis.role=log", f"--redis.address={address}", "--redis.reconcile_ms=100", *options)
+
+
+def stream_of(client, conversation):
+    """[(id, payload)] as Redis has it."""
+    return [(i.decode(), fields[b"payload"].decode())
+            for i, fields in client.xrange(f"stream:conversation:{conversation}")]
+
+
+def produce(port, which, count):
+    """An old-style producer process: the entry, then its pointer."""
+    client = redis.Redis(port=port)
+    for begin in range(0, count, 50):
+        pipe = client.pipeline(transaction=False)
+        names = []
+        for n in range(begin, begin + 50):
+            name = f"room/{(n * PRODUCERS + which) % CONVERSATIONS}"
+            names.append(name)
+            pipe.xadd(f"stream:conversation:{name}", {"payload": f'{{"by":{which},"n":{n}}}', "sender_id": f"p{which}"})
+        ids = pipe.execute()
+        for name, entry in zip(names, ids):
+            pipe.xadd("stream:fanout:all-conversations",
+                      {"conversation_id": name, "stream_key": f"stream:conversation:{name}", "entry_id": entry})
+        pipe.execute()
+
+
+def old_producers_are_heard_with_and_without_a_pointer():
+    with redis_server() as store, serve_on(store.address) as server, Wire(server) as wire:
+        wire.subscribe("c", after="now")
+        first = store.add("c", '{"text":"hi"}', sender_id="ann", kind="note")
+        store.add("c", "plain text", pointer=False)
+        seen = [x for x in (wire.next() for _ in range(3)) if x["op"] == "entry"]
+        equal([(x["seq"], x["payload"]) for x in seen], [(1, {"text": "hi"}), (2, "plain text")])
+        equal((seen[0]["id"], seen[0]["sender"], seen[0]["kind"]), (first, "ann", "note"))
+        # Between two looks, and in front of a publish.
+        store.add("c", "3", pointer=False)
+        equal(wire.publish("c", 4)["seq"], 4)
+        wire.held = []
+        equal([x["payload"] for x in log_of(server, "c")], [{"text": "hi"}, "plain text", 3, 4])
+
+
+async def everybody_sees_the_streams_of_four_producers():
+    rng = random.Random(SEED)
+    with redis_server() as store, serve_on(store.address) as server:
+        names = [f"room/{i}" for i in range(CONVERSATIONS)]
+        clients = [Client(server, f"c{i}", random.Random(rng.random()), rng.sample(names, 10), after="start").start()
+                   for i in range(20)]
+        spawn = multiprocessing.get_context("spawn")
+        processes = [spawn.Process(target=produce, args=(store.port, which, ENTRIES // PRODUCERS))
+                     for which in range(PRODUCERS)]
+        for x in processes:
+            x.start()
+        while any(x.is_alive() for x in processes):
+            await asyncio.sleep(0.05)
+            rng.choice(clients).drop("cut" if rng.random() < 0.8 else "close")
+        for x in processes:
+            x.join()
+            equal(x.exitcode, 0, "a producer")
+        streams = {name: stream_of(store.client, name) for name in names}
+        equal(sum(len(x) for x in streams.values()), ENTRIES)
+        for x in clients:
+            await x.until(lambda x=x: all(y.seq >= len(streams[name]) for name, y in x.follows.items()), "all is there")
+            for name, follow in x.follows.items():
+                equal(follow.resets, [], "a reset without cause")
+                equal([y["id"] for y in follow.entries], [i for i, _ in streams[name]], f"{x.name} in {name}")
+            await x.stop()
+        expect(sum(x.connections for x in clients) > len(clients), "nobody was dropped")
+
+
+async def published_and_added_are_one_order_for_all():
+    rng = random.Random(SEED)
+    with redis_server() as store, serve_on(store.address) as server:
+        readers = [Client(server, f"r{i}", random.Random(rng.random()), ["c"]).start() for i in range(5)]
+        writers = [Client(server, f"w{i}", random.Random(rng.random())).start() for i in range(3)]
+        for n in range(300):
+            for x in writers:
+                x.publish("c", {"w": x.name, "n": n})
+            for _ in range(rng.randrange(4)):
+                store.add("c", f'{{"raw":{n}}}', pointer=rng.random() < 0.5)
+            await asyncio.sleep(0.002)
+            if n % 20 == 0:
+                rng.choice(readers).drop()
+        for x in writers:
+            await x.until(lambda x=x: not x.drafts, "all is answered")
+        stream = stream_of(store.client, "c")
+        place = {i: at for at, (i, _) in enumerate(stream, 1)}
+        for x in writers:
+            equal(len(x.receipts), 300)
+            for receipt, _ in x.receipts.values():
+                equal(place[receipt["id"]], receipt["seq"], "a receipt's place")
+        for x in readers:
+            await x.until(lambda x=x: x.follows["c"].seq == len(stream), "all is there")
+            equal([y["id"] for y in x.follows["c"].entries], [i for i, _ in stream], "the order of the stream")
+        for x in readers + writers:
+            await x.stop()
+
+
+def a_reader_behind_what_was_trimmed_is_told():
+    with redis_server() as store, serve_on(store.address) as server:
+        publish(server, "c", *range(10))
+        store.client.xtrim("stream:conversation:c", maxlen=4, approximate=False)
+        with Wire(server) as wire:
+            equal(wire.subscribe("c", after=2)["last"], 10)
+            x = wire.next("reset")
+            equal((x["reason"], x["missing"]), ("trimmed", [3, 6]))
+            equal([y["seq"] for y in wire.entries(4)], [7, 8, 9, 10])
+
+
+def what_redis_cannot_do_is_refused_with_a_reason():
+    with redis_server() as store, serve_on(store.address) as server:
+        publish(server, "c", 1)
+        answer = request(server, "PUT", "/v1/stream/d", headers={"Stream-Forked-From": "/v1/stream/c",
+                                                                 "Content-Type": "application/json"})
+        expect(answer.status >= 400 and b"redis.role = log" in answer.body, "a fork", answer)
+        closed = request(server, "POST", "/v1/stream/c", headers={"Stream-Closed": "true",
+                                                                  "Content-Type": "application/json"})
+        expect(closed.status in (200, 204), "closing", closed)
+        store.add("c", "2")
+        equal(post(server, "c", {"payload": 3}).code(), "closed")
+        equal([x["payload"] for x in log_of(server, "c")], [1])
+
+
+def cursors_and_deletion_work_as_elsewhere():
+    with redis_server() as store, serve_on(store.address) as server:
+        publish(server, "c", 1, 2, 3)
+        with Wire(server, "?client=phone") as wire:
+            wire.subscribe("c", after="start")
+            wire.entries(3)
+            wire.until_live("c")
+            wire.send(op="ack", conversation="c", seq=2)
+            cursor = eventually(lambda: store.client.get("client:sync:anonymous:phone:c"), "the cursor")
+            expect(b'"last_seq":2' in cursor, "the cursor", cursor)
+            expect(store.client.ttl("client:sync:anonymous:phone:c") > 29 * 86400, "its ttl")
+        with Wire(server, "?client=phone") as wire:
+            equal(wire.subscribe("c")["after"], 2)
+            equal([x["seq"] for x in wire.entries(1)], [3])
+            wire.until_live("c")
+            equal(request(server, "DELETE", "/v1/conversations/c").status, 204)
+            equal(wire.next("reset")["reason"], "deleted")
+            equal(store.client.exists("stream:conversation:c", "confab:log:c"), 0)
+            store.add("c", "7")
+            x = wire.next()
+            x = wire.next() if x["op"] == "live" else x
+            equal((x["op"], x["seq"], x["payload"]), ("entry", 1, 7))
+
+
+def health_says_what_holds():
+    with redis_server("appendonly yes", "appendfsync always") as store, serve_on(store.address) as server:
+        equal(ready(server).status, 200)
+
+
+if __name__ == "__main__":  # the producers import this, too
+    run(old_producers_are_heard_with_and_without_a_pointer, everybody_sees_the_streams_of_four_producers,
+        published_and_added_are_one_order_for_all, a_reader_behind_what_was_trimmed_is_told,
+        what_redis_cannot_do_is_refused_with_a_reason, cursors_and_deletion_work_as_elsewhere, health_says_what_holds)
