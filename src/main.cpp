@@ -2,6 +2,7 @@
 #include "check.hpp"
 #include "config.hpp"
 #include "net/load/confab_dialect.hpp"
+#include "net/load/http_dialect.hpp"
 #include "serve.hpp"
 
 #include <CLI/CLI.hpp>
@@ -76,7 +77,9 @@ int run_confab_bench(int argc, char** argv) {
   std::string name = "confab bench";
   std::vector<char*> arguments{name.data()};
   arguments.insert(arguments.end(), argv + 2, argv + argc);
-  const net::load::server_kind* kinds[] = {&net::load::confab_server()};
+  const net::load::server_kind* kinds[] = {&net::load::confab_server(),
+                                           &net::load::confab_events_server(),
+                                           &net::load::confab_stream_server()};
   return bench::run_bench(static_cast<int>(arguments.size()), arguments.data(), kinds);
 }
 

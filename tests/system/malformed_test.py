@@ -40,8 +40,31 @@ BODIES = ["", "{}", "{\"payload\":1}", "{\"payload\":1}\n{\"payload\":2}\n", "no
 LINE_ENDS = ["\r\n"] * 8 + ["\n", "\r", "\r\n\r\n"]
 
 
+STREAM_FIELDS = [x for x in FIELDS if x.startswith(("Stream-", "Producer-", "If-None", "Content-Type", "Expect", "Accept", "Origin: null"))]
+STREAM_BODIES = ["", "x", "[]", "[1,[2],{\"a\":3}]", "[1,", "{\"payload\":1}", "\xff\x00", "[" * 600, "0", " \n[1]\n", "1 2", "[[[]]]", "x" * 3000]
+
+
+def hostile_to_streams(rng):
+    """A request whose head is sound, so that what it says to a stream is looked at."""
+    body = rng.choice(STREAM_BODIES).encode("latin-1")
+    method = rng.choice(["PUT", "PUT", "POST", "POST", "GET", "GET", "HEAD", "DELETE", "OPTIONS", "PATCH"])
+    query = rng.choice([x for x in QUERIES if x.startswith("?offset")] + ["", ""])
+    lines = [f"{method} /v1/stream/h/{rng.randrange(20)}{query} HTTP/1.1", "Host: a", f"Content-Length: {len(body)}"]
+    if rng.random() < 0.7:
+        lines.append(f"Content-Type: {rng.choice(['application/json', 'text/plain', 'image/png'])}")
+    names = {x.split(":")[0] for x in lines}
+    for x in rng.choices(STREAM_FIELDS, k=rng.randrange(5)):
+        if x.split(":")[0] not in names or rng.random() < 0.05:
+            lines.append(x)
+            names.add(x.split(":")[0])
+    text = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
+    return text[:rng.randrange(len(text) + 1)] if rng.random() < 0.05 else text
+
+
 def malformed(rng):
     """A request with something, or most of it, wrong."""
+    if rng.random() < 0.5:
+        return hostile_to_streams(rng)
     end = rng.choice(LINE_ENDS)
     version = rng.choice(["HTTP/1.1"] * 6 + ["HTTP/1.0", "HTTP/2.0", "HTTP/1.", "http/1.1", ""])
     lines = [f"{rng.choice(METHODS)} {rng.choice(PATHS)}{rng.choice(QUERIES)} {version}"]
@@ -107,6 +130,7 @@ def every_malformed_request_ends_and_nobody_else_is_disturbed():
         expect(seen.get("400", 0) > COUNT // 10, "they are malformed", seen)
         equal(request(server, "GET", "/healthz").json(), {"status": "ok"})
         equal(len(log_of(server, "calm")), info(server, "calm")["last"])
+        expect(seen.get("201", 0) > 5 and seen.get("204", 0) > COUNT // 200, "some streams were made and used", seen)
         log_of(server, "m")
         expect(server.running(), "the server runs")
 

@@ -1,6 +1,7 @@
 #include "net/load/confab_dialect.hpp"
 
 #include "model/entry.hpp"
+#include "net/load/confab_text.hpp"
 #include "net/load/websocket_client.hpp"
 #include "net/wire/json_object.hpp"
 
@@ -10,82 +11,8 @@ namespace confab::net::load {
 
 namespace {
 
-constexpr std::size_t shown_bytes_max = 200;
 /// Longest value that is taken out of a frame: a conversation's name, an epoch, an error's text.
 constexpr std::size_t text_bytes_max = 1024;
-
-/// Walks over text whose shape is known. After the first thing that is not as expected, `ok` is
-/// false and nothing moves any more.
-class scanner {
-public:
-  explicit scanner(std::string_view text) : rest_{text} {}
-
-  [[nodiscard]] bool ok() const noexcept { return ok_; }
-  [[nodiscard]] std::string_view rest() const noexcept { return rest_; }
-
-  bool accept(std::string_view literal) {
-    if (!ok_ || !rest_.starts_with(literal))
-      return false;
-    rest_.remove_prefix(literal.size());
-    return true;
-  }
-  void expect(std::string_view literal) { ok_ = accept(literal); }
-
-  std::uint64_t number() {
-    std::uint64_t x = 0;
-    auto [end, failure] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), x);
-    ok_ = ok_ && failure == std::errc{};
-    if (ok_)
-      rest_.remove_prefix(static_cast<std::size_t>(end - rest_.data()));
-    return ok_ ? x : 0;
-  }
-
-  /// What is left of a string's raw text behind its first quote; the closing quote is passed.
-  std::string_view string() {
-    std::size_t at = 0;
-    while (ok_) {
-      at = rest_.find_first_of("\"\\", at);
-      ok_ = at != rest_.npos && (rest_[at] == '"' || at + 1 < rest_.size());
-      if (!ok_ || rest_[at] == '"')
-        break;
-      at += 2;
-    }
-    if (!ok_)
-      return {};
-    auto text = rest_.substr(0, at);
-    rest_.remove_prefix(at + 1);
-    return text;
-  }
-
-private:
-  std::string_view rest_;
-  bool ok_ = true;
-};
-
-std::string shown(std::string_view text) {
-  std::string result;
-  for (unsigned char x : text.substr(0, shown_bytes_max))
-    result += x < 0x20 || x >= 0x7f ? '?' : static_cast<char>(x);
-  return result;
-}
-
-void add_number(std::string& out, std::uint64_t x) {
-  char digits[20];
-  out.append(digits, std::to_chars(digits, digits + sizeof digits, x).ptr);
-}
-
-/// A query's value; names and positions hold little that must be escaped.
-void add_escaped(std::string& out, std::string_view text) {
-  constexpr std::string_view hex = "0123456789ABCDEF";
-  for (unsigned char x : text) {
-    bool plain = (x >= 'a' && x <= 'z') || (x >= 'A' && x <= 'Z') || (x >= '0' && x <= '9') ||
-                 x == '-' || x == '.' || x == '_' || x == '/';
-    if (plain)
-      (out += static_cast<char>(x));
-    else
-      (((out += '%') += hex[x >> 4]) += hex[x & 15]);
-  }
-}
 
 class confab_dialect final : public dialect {
 public:
@@ -157,31 +84,13 @@ private:
 
   void entry(std::string_view text, scanner& x, dialect_events& to) {
     auto conversation = x.string();
-    x.expect(R"(,"seq":)");
-    auto seq = x.number();
-    x.expect(R"(,"id":")");
-    auto id = x.string();
-    x.expect(R"(,"time":)");
-    static_cast<void>(x.number());
-    x.expect(R"(,"sender":")");
-    static_cast<void>(x.string());
-    x.expect(R"(,"kind":")");
-    static_cast<void>(x.string());
-    if (x.accept(R"(,"producer":")")) {
-      static_cast<void>(x.string());
-      x.expect(R"(,"producer_seq":)");
-      static_cast<void>(x.number());
-    }
-    if (x.accept(R"(,"message":")"))
-      static_cast<void>(x.string());
-    if (x.accept(R"(,"source_id":")"))
-      static_cast<void>(x.string());
-    x.expect(R"(,"payload":)");
-    if (!x.ok() || seq == 0 || id.empty() || x.rest().size() < 2 || x.rest().back() != '}')
+    x.expect(",");
+    entry_text found;
+    if (!read_entry(x, found))
       return end(to, "an entry of an unknown shape: " + shown(text));
-    last_ = seq;
-    id_.assign(id);
-    to.entry(conversation, seq, x.rest().substr(0, x.rest().size() - 1));
+    last_ = found.seq;
+    id_.assign(found.id);
+    to.entry(conversation, found.seq, found.payload);
   }
 
   void published(std::string_view text, scanner& x, dialect_events& to) {
