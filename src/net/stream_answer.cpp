@@ -124,6 +124,8 @@ stream_answer stream_reading::answer(const stream_question& asked, std::int64_t 
     return result;
   }
   result.type = settings_.content_type;
+  // Whoever opens a stream of text/html in a browser must not run it as a page of this server's.
+  add_field(fields, "Content-Security-Policy", "default-src 'none'; sandbox");
   if (!asked.from_now || live) {
     // The same tag only if the whole answer is the same, its header lines too.
     auto tag = '"' + state_.epoch.text + ':' + std::to_string(after_.at.value) + ':' +

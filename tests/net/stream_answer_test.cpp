@@ -95,6 +95,12 @@ TEST_CASE("an unchanged answer is 304, and whatever changes it changes its tag")
   CHECK(tags.size() == 6);
 }
 
+TEST_CASE("a stream of any type is no page of the server's") {
+  auto page = read(state(1, 4), 2, 4, {.what = kind::read}, {"text/html"});
+  CHECK(page.type == "text/html");
+  CHECK(field(page.fields, "Content-Security-Policy") == "default-src 'none'; sandbox");
+}
+
 TEST_CASE("a reader that waited gets a cursor, and 204 if nothing came") {
   stream_question wait{.what = kind::wait, .at_offset = true, .cursor = 5};
   auto nothing = read(state(1, 4), 4, 4, wait);
