@@ -15,7 +15,7 @@ const patience_ms = 120_000;
 const name = "room/1";
 
 const directory = await mkdtemp(join(tmpdir(), "confab-clients-"));
-const server = await serve(join(directory, "data"), "--net.drain_ms=200");
+const server = await serve(join(directory, "data"), "--net.drain_ms=200", "--net.heartbeat_ms=1000");
 const address = `${server.url}/v1/stream/${name}`;
 // As patient as people are, not as a service is: a minute between attempts would only make the test long.
 const backoffOptions = { initialDelay: 20, maxDelay: 300, multiplier: 1.3 };

@@ -4,10 +4,11 @@ import http.client
 import json
 import os
 import random
+import socket
 import threading
 import time
 
-from support import SEED, Server, Wire, equal, eventually, expect, info, publish, request, run, scratch, served
+from support import PATIENCE_S, SEED, Server, Wire, equal, eventually, expect, info, publish, request, run, scratch, served
 
 KILLS = 8
 WRITERS = 6
@@ -117,6 +118,35 @@ def a_live_reader_hears_of_a_deletion():
         equal(answers["long-poll"].status, 404)
         # It had begun, and then ends; or it came late.
         expect(answers["sse"].status in (200, 404), "events", answers["sse"])
+
+
+def a_slow_reader_of_events_gets_everything_in_order():
+    rng = random.Random(SEED)
+    payloads = ["x" * rng.choice((1, 10, 700, 9000)) + f"\n{i}" for i in range(600)]
+    with scratch() as top, Server(os.path.join(top, "data"), "--net.sndbuf_bytes=4608") as server:
+        put(server, "slow", Content_Type="text/plain")
+        for i, x in enumerate(payloads[:500]):
+            equal(append(server, "slow", x, Content_Type="text/plain").status, 204, i)
+        with socket.socket() as reader:
+            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            reader.settimeout(PATIENCE_S)
+            reader.connect(("127.0.0.1", server.port))
+            reader.sendall(b"GET /v1/stream/slow?live=sse&offset=-1 HTTP/1.1\r\nHost: a\r\n\r\n")
+            text = b""
+            # Behind by pages first, then live; each read is a small part of what waits.
+            for x in payloads[500:]:
+                text += reader.recv(rng.randrange(1, 3000))
+                equal(append(server, "slow", x, Content_Type="text/plain").status, 204)
+            appended = append(server, "slow", Stream_Closed="true")
+            while data := reader.recv(rng.randrange(1, 30000)):
+                text += data
+        events = [x.split("\n") for x in text.decode().split("\r\n\r\n", 1)[1].split("\n\n") if x]
+        got = ["\n".join(line.removeprefix("data:") for line in x[1:]) for x in events if x[0] == "event: data"]
+        equal(got, payloads)
+        controls = [json.loads(x[1].removeprefix("data:")) for x in events if x[0] == "event: control"]
+        equal([x[0] for x in events[:1000:2]], ["event: data"] * 500, "a control event behind each data event")
+        expect(all(x["streamNextOffset"] < y["streamNextOffset"] for x, y in zip(controls[:599], controls[1:600])), "offsets rise")
+        equal((controls[-1]["streamNextOffset"], controls[-1]["streamClosed"]), (appended.headers["Stream-Next-Offset"], True))
 
 
 class Writer:
@@ -237,4 +267,5 @@ def creation_stream_seq_and_closing_survive_kills():
 
 run(a_stream_is_a_conversation_with_the_same_seqs, text_and_bytes_arrive_at_websockets, a_closed_stream_tells_every_reader,
     a_place_that_is_gone_is_410_with_the_first_one_that_is_there, a_live_reader_hears_of_a_deletion,
+    a_slow_reader_of_events_gets_everything_in_order,
     creation_stream_seq_and_closing_survive_kills)
