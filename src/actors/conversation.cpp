@@ -157,6 +157,8 @@ caf::result<subscribed> conversation_state::subscribe(const subscriber& x) {
     ++followers.count;
     if (!x.who.passing())
       by_client.emplace(std::move(client), x.id);
+    if (streams.copier && subscribers.size() == 1)
+      self->send(streams.copier, atom::watch::value, *of, true);
   }
   watch_expiry();
   watch_growth();
@@ -172,6 +174,8 @@ void conversation_state::unsubscribe(connection_id who) {
     hubs.erase(hub);
   by_client.erase({i->second.who.user, i->second.who.client});
   subscribers.erase(i);
+  if (streams.copier && subscribers.empty())
+    self->send(streams.copier, atom::watch::value, *of, false);
   watch_idleness();
 }
 
@@ -208,6 +212,8 @@ void conversation_state::run(control next) {
       if (x)
         settings = x->settings;
       changed(next, x ? state_changed{x->state} : state_changed{x.why()});
+      if (x && streams.mirror)
+        self->send(streams.mirror, atom::grew::value, *of, state);
       next.created.deliver(x);
       control_done();
     };
@@ -307,13 +313,16 @@ void conversation_state::idle() {
 conversation_actor::behavior_type conversation(conversation_state::self_pointer self,
                                                model::conversation_name name,
                                                log_writer_actor writer, directory_actor directory,
-                                               environment* env) {
+                                               stream_actors streams, environment* env) {
   abort_on_exceptions(*self);
   auto& state = self->state;
   state.of = std::make_shared<const model::conversation_name>(std::move(name));
   state.writer = std::move(writer);
   state.directory = std::move(directory);
+  state.streams = std::move(streams);
   state.env = env;
+  if (state.streams.copier)
+    self->send(state.streams.copier, atom::look::value, *state.of);
   state.last_use = self->clock().now();
   state.growth_phase = std::hash<std::string>{}(state.of->text());
   state.open();

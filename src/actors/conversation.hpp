@@ -13,6 +13,7 @@
 #pragma once
 
 #include "actors/environment.hpp"
+#include "actors/redis_interfaces.hpp"
 #include "model/producers.hpp"
 
 #include <caf/stateful_actor.hpp>
@@ -138,6 +139,7 @@ struct conversation_state {
   environment* env = nullptr;
   log_writer_actor writer;
   directory_actor directory;
+  stream_actors streams;
   std::shared_ptr<const model::conversation_name> of;
 
   model::log_state state;
@@ -190,6 +192,6 @@ struct conversation_state {
 conversation_actor::behavior_type conversation(conversation_state::self_pointer self,
                                                model::conversation_name name,
                                                log_writer_actor writer, directory_actor directory,
-                                               environment* env);
+                                               stream_actors streams, environment* env);
 
 } // namespace confab::actors

@@ -93,6 +93,7 @@ void conversation_state::start(const publication& x) {
   append->fingerprint = drafts.fingerprint;
   append->stream_seq = where.stream_seq;
   append->closes = where.closes;
+  append->copies = x.copies;
   auto now = env->wall_ms();
   append->expires_ms = settings.lifetime.renewed(now);
   auto id = model::next_id(last_id, now);
@@ -114,7 +115,8 @@ void conversation_state::start(const publication& x) {
     last_id = id;
     ++id.n;
   }
-  producers.started(drafts);
+  if (!x.copies)
+    producers.started(drafts);
   closing = where.closes;
   if (!where.stream_seq.empty())
     stream_seq_given = where.stream_seq;
@@ -156,6 +158,7 @@ void conversation_state::settle(const commit_report& x, answer_batches& answers)
   auto before = state.tail;
   auto before_id = state.tail_id;
   auto placed_by_log = !x.landed.empty();
+  auto published = false;
   state = x.state;
   for (std::size_t i = 0; i < x.committed; ++i) {
     auto& done = in_flight.front();
@@ -176,8 +179,10 @@ void conversation_state::settle(const commit_report& x, answer_batches& answers)
       stream_seq = what.stream_seq;
     if (what.expires_ms)
       settings.lifetime.expires_ms = what.expires_ms;
-    producers.committed(done.from.front().drafts->producer, what.producer_epoch, what.producer_seq,
-                        receipt);
+    if (!what.copies)
+      producers.committed(done.from.front().drafts->producer, what.producer_epoch,
+                          what.producer_seq, receipt);
+    published = published || !what.copies;
     for (std::size_t j = 0; j < done.from.size(); ++j) {
       receipt.duplicate = there_already || j > 0;
       answer(answers, done.from[j], receipt);
@@ -197,6 +202,8 @@ void conversation_state::settle(const commit_report& x, answer_batches& answers)
   if (placed_by_log)
     place_again();
   announce(runs.finish());
+  if (published && streams.mirror)
+    self->send(streams.mirror, atom::grew::value, *of, state);
 }
 
 void conversation_state::lose_track(const model::error& why, answer_batches& answers) {
@@ -227,10 +234,13 @@ void conversation_state::start_over(const model::error& why, answer_batches& ans
   for (auto i = all.begin(); i != all.end(); ++i) {
     const auto& drafts = *i->from.front().drafts;
     // Numbers of one producer depend on each other, so those behind a failed one fail with it.
-    auto lost = i == all.begin() || i->sends >= sends_max ||
-                producers.check(drafts).what != model::producer_verdict::kind::in_flight;
+    auto copies = i->what->copies.has_value();
+    auto lost =
+        i == all.begin() || i->sends >= sends_max ||
+        (!copies && producers.check(drafts).what != model::producer_verdict::kind::in_flight);
     if (lost) {
-      producers.failed(drafts.producer, drafts.producer_epoch, drafts.producer_seq);
+      if (!copies)
+        producers.failed(drafts.producer, drafts.producer_epoch, drafts.producer_seq);
       for (const auto& x : i->from)
         answer(answers, x, why);
       env->appends.give_back(i->bytes);

@@ -40,6 +40,8 @@ void conversation_state::publish(const publication& x) {
   }
   if (kept_out(x))
     return;
+  if (x.copies)
+    return start(x); // the log knows what was copied
   auto verdict = producers.check(drafts);
   using kind = model::producer_verdict::kind;
   switch (verdict.what) {

@@ -16,7 +16,7 @@ constexpr std::chrono::seconds retain_period{1};
 conversation_actor directory_state::lookup(const model::conversation_name& x) {
   auto [i, is_new] = active.try_emplace(x);
   if (is_new)
-    i->second = self->spawn(conversation, x, writer, directory_actor{self}, env);
+    i->second = self->spawn(conversation, x, writer, directory_actor{self}, streams, env);
   return i->second;
 }
 
@@ -43,10 +43,12 @@ void directory_state::retained_some(const retained& x) {
 }
 
 directory_actor::behavior_type directory(directory_state::self_pointer self,
-                                         log_writer_actor writer, environment* env) {
+                                         log_writer_actor writer, stream_actors streams,
+                                         environment* env) {
   abort_on_exceptions(*self);
   auto& state = self->state;
   state.writer = std::move(writer);
+  state.streams = std::move(streams);
   state.env = env;
   self->delayed_send(self, retain_period, atom::retain::value);
   // The conversations hold the directory and it holds them: this breaks the cycle.

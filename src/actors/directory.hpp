@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/environment.hpp"
+#include "actors/redis_interfaces.hpp"
 
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
@@ -23,6 +24,7 @@ struct directory_state {
   self_pointer self;
   environment* env = nullptr;
   log_writer_actor writer;
+  stream_actors streams;
   /// Only those in use: existing conversations cost nothing until then.
   std::unordered_map<model::conversation_name, conversation_actor> active;
 
@@ -30,6 +32,7 @@ struct directory_state {
 };
 
 directory_actor::behavior_type directory(directory_state::self_pointer self,
-                                         log_writer_actor writer, environment* env);
+                                         log_writer_actor writer, stream_actors streams,
+                                         environment* env);
 
 } // namespace confab::actors

@@ -5,8 +5,7 @@
 //      │ events (hub)        │  └────────────────────────────── ┘  └──────────────────── ┘
 //      └─────────────────────┘     announcements go from the conversation straight to the hubs
 //
-// All messages stay in this process; what travels is shared, not copied, so handlers take `const
-// T&`.
+// All messages stay in this process; what travels is shared, so handlers take `const T&`.
 #pragma once
 
 #include "actors/atoms.hpp"
@@ -201,6 +200,8 @@ struct publication {
   /// Whether it was sent before.
   bool retried = false;
   client_actor connection;
+  /// The drafts are copies of what stands there in the conversation's stream.
+  std::optional<model::copy_range> copies = std::nullopt;
 };
 
 /// CONVERSATION: the single writer of one log, and its followers. One step per message: whoever

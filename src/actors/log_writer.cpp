@@ -12,6 +12,9 @@ constexpr std::chrono::milliseconds cursor_gather{20};
 /// A transaction takes at most so many appends, so that one commit does not keep receipts for long.
 constexpr std::size_t commit_appends_max = 4096;
 
+const model::error no_ledger{model::code::unsupported,
+                             "this log keeps no account of streams that are copied"};
+
 } // namespace
 
 void log_writer_state::append(const append_request& x, const commit_listener& from) {
@@ -154,9 +157,14 @@ producer_read log_writer_state::producer(const producer_request& x) {
   return std::optional{store::producer_row{.epoch = 0, .number = *x.number, .last = **found}};
 }
 
-log_writer_actor::behavior_type log_writer(log_writer_state::self_pointer self,
-                                           std::shared_ptr<store::log_writer> session,
-                                           environment* env) {
+store::stream_ledger* log_writer_state::ledger() {
+  commit();
+  return session->ledger();
+}
+
+ledger_writer_actor::behavior_type log_writer(log_writer_state::self_pointer self,
+                                              std::shared_ptr<store::log_writer> session,
+                                              environment* env) {
   abort_on_exceptions(*self);
   auto& state = self->state;
   state.session = std::move(session);
@@ -200,6 +208,19 @@ log_writer_actor::behavior_type log_writer(log_writer_state::self_pointer self,
       [&state](atom::flush, std::uint64_t number) { state.flush(number); },
       [&state](atom::look) { state.look_all(); },
       [&state](atom::cursor) { state.move_cursors(); },
+      [&state](atom::copied, const model::conversation_name& x) -> copied_read {
+        auto* ledger = state.ledger();
+        return ledger == nullptr ? copied_read{no_ledger} : ledger->copied(x);
+      },
+      [&state](atom::pass, const model::conversation_name& x,
+               const model::copy_range& what) -> model::status {
+        auto* ledger = state.ledger();
+        return ledger == nullptr ? model::status{no_ledger} : ledger->pass(x, what);
+      },
+      [&state](atom::mirrored, const mirror_moves& x) -> model::status {
+        auto* ledger = state.ledger();
+        return ledger == nullptr ? model::status{no_ledger} : ledger->mirrored(x);
+      },
       [&state](atom::stop) {
         state.commit();
         state.move_cursors();

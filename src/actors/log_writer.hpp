@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/environment.hpp"
+#include "actors/redis_interfaces.hpp"
 #include "model/commit_pacing.hpp"
 
 #include <caf/stateful_actor.hpp>
@@ -13,7 +14,7 @@
 namespace confab::actors {
 
 struct log_writer_state {
-  using self_pointer = log_writer_actor::stateful_pointer<log_writer_state>;
+  using self_pointer = ledger_writer_actor::stateful_pointer<log_writer_state>;
 
   // Declared in every state: CAF 0.17 half-initialises aggregates in C++20.
   explicit log_writer_state(self_pointer parent) : self{parent} {}
@@ -29,6 +30,8 @@ struct log_writer_state {
   void look_all();
   opened open(const model::conversation_name& name);
   producer_read producer(const producer_request& x);
+  /// Everything queued is committed; null: the log keeps no ledger.
+  store::stream_ledger* ledger();
 
   struct queued {
     append_request what;
@@ -62,8 +65,8 @@ struct log_writer_state {
   static inline const char* name = "log_writer";
 };
 
-log_writer_actor::behavior_type log_writer(log_writer_state::self_pointer self,
-                                           std::shared_ptr<store::log_writer> session,
-                                           environment* env);
+ledger_writer_actor::behavior_type log_writer(log_writer_state::self_pointer self,
+                                              std::shared_ptr<store::log_writer> session,
+                                              environment* env);
 
 } // namespace confab::actors

@@ -51,7 +51,7 @@ model::status node::start(net::pages& pages, std::size_t readers) {
   }
   writer_ = system_.spawn<caf::detached>(log_writer,
                                          std::shared_ptr<store::log_writer>{log_.writer()}, &env_);
-  directory_ = system_.spawn(directory, writer_, &env_);
+  directory_ = system_.spawn(directory, writer_, stream_actors{}, &env_);
   return model::nothing{};
 }
 

@@ -63,6 +63,19 @@ std::optional<model::error> refuse_append(const log_head& log, const model::conv
   return std::nullopt;
 }
 
+std::optional<model::error> refuse_copies(const std::optional<model::stream_place>& copied,
+                                          const model::conversation_name& name,
+                                          const model::copy_range& offered) {
+  if (copied == offered.after)
+    return std::nullopt;
+  auto text = [](const std::optional<model::stream_place>& x) {
+    return x ? "at place " + std::to_string(x->place) + ", " + to_string(x->id)
+             : std::string{"nowhere yet"};
+  };
+  return about(name, model::code::conflict,
+               "the copies from its stream end " + text(copied) + ", not " + text(offered.after));
+}
+
 model::error not_found(const model::conversation_name& name) {
   return about(name, model::code::not_found, "does not exist");
 }

@@ -17,6 +17,12 @@ namespace confab::store {
 [[nodiscard]] std::optional<model::error>
 refuse_append(const log_head& log, const model::conversation_name& name, const append& offered);
 
+/// Why copies cannot follow those that end at `copied` (empty: none were made), if so: `conflict`
+/// when they begin elsewhere.
+[[nodiscard]] std::optional<model::error>
+refuse_copies(const std::optional<model::stream_place>& copied,
+              const model::conversation_name& name, const model::copy_range& offered);
+
 [[nodiscard]] model::error not_found(const model::conversation_name& name);
 /// The name belongs to a log that is kept for its forks: `gone`; to whoever would create one,
 /// `conflict`.

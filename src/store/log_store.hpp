@@ -1,6 +1,7 @@
 // The interface of durability: one writing session, any number of reading ones, on one store.
 #pragma once
 
+#include "model/copying.hpp"
 #include "model/creation.hpp"
 #include "model/entry.hpp"
 #include "model/log_state.hpp"
@@ -18,6 +19,8 @@
 #include <vector>
 
 namespace confab::store {
+
+class stream_ledger;
 
 /// Where a fork left its source: it shows the source's entries through `at`; then, if `cut_bytes`
 /// is not 0, comes a copy of so many bytes of the next one, and then its own.
@@ -41,6 +44,9 @@ struct log_head {
   /// Deleted or expired, and kept for its forks: nobody reads it, and its name is not free. The
   /// state is that of a log which does not exist.
   bool gone = false;
+  /// What was published through this seq is in the conversation's stream, too (DESIGN §8, role
+  /// bridge).
+  model::seq mirrored = {};
 
   friend bool operator==(const log_head&, const log_head&) = default;
 };
@@ -61,6 +67,8 @@ struct append {
   bool closes = false;
   /// A new deadline of the log.
   std::optional<std::int64_t> expires_ms = std::nullopt;
+  /// The entries are copies from the conversation's stream.
+  std::optional<model::copy_range> copies = std::nullopt;
 };
 
 /// Everything queued for one conversation, in seq order. Shared between the conversation (which
@@ -141,7 +149,8 @@ public:
   /// fails it is tried once more, chain by chain and then append by append, so one bad draft fails
   /// alone. Inside the transaction: the epoch must be the log's, it must be open, and `seq = tail +
   /// 1`, else the chain is refused from there (`moved` for a wrong epoch or seq, `closed`,
-  /// `content_type`, `stream_seq`, `gone`). A chain with an empty epoch creates the log.
+  /// `content_type`, `stream_seq`, `gone`, `conflict` for copies that do not begin where the copies
+  /// before them end). A chain with an empty epoch creates the log.
   /// `store_failed`: a fence makes sure that the entries can never come back. `append_unknown`:
   /// that fence failed too; every commit is refused with `store_failed` until a fence succeeds
   /// (each call tries one first). `log_damaged`: the conversation's own rows cannot be read.
@@ -204,6 +213,8 @@ public:
   [[nodiscard]] virtual std::vector<trim> retain(std::int64_t now_ms, bool& more) = 0;
 
   [[nodiscard]] virtual store::health health() const = 0;
+  /// Null: this store keeps none.
+  [[nodiscard]] virtual stream_ledger* ledger() noexcept { return nullptr; }
 };
 
 /// A reading session. Used by one thread at a time; many can be open beside the writer. A log that

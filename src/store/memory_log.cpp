@@ -7,7 +7,7 @@ namespace confab::store {
 log_head memory_conversation::head() const {
   if (gone)
     return {.gone = true};
-  return {state(), settings, stream_seq, fork, ancestors, false};
+  return {state(), settings, stream_seq, fork, ancestors, false, mirrored};
 }
 
 void memory_conversation::push(model::entry x) {

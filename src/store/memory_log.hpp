@@ -51,6 +51,7 @@ struct memory_conversation {
   };
   /// By user and client.
   std::map<std::pair<std::string, std::string>, cursor> cursors;
+  model::seq mirrored;
 
   [[nodiscard]] model::seq tail() const { return {first.value + entries.size() - 1}; }
   [[nodiscard]] model::entry_id tail_id() const {
@@ -84,6 +85,9 @@ struct memory_log {
   std::mutex mutex;
   options how;
   std::map<std::string, memory_conversation> by_name;
+  /// How far the streams of Redis were copied, by the conversation's name.
+  std::map<std::string, model::stream_place> sources;
+  std::map<std::string, std::int64_t, std::less<>> remembered;
 
   /// Also one that has expired, or is kept for its forks.
   [[nodiscard]] memory_conversation* find(const model::conversation_name& name);

@@ -3,6 +3,7 @@
 #include "store/commit_rules.hpp"
 #include "store/creation_rules.hpp"
 #include "store/memory_log.hpp"
+#include "store/stream_ledger.hpp"
 
 #include <algorithm>
 
@@ -19,7 +20,7 @@ model::error absent(const model::conversation_name& name, const memory_conversat
   return not_found(name);
 }
 
-class memory_writer final : public log_writer {
+class memory_writer final : public log_writer, public stream_ledger {
 public:
   explicit memory_writer(std::shared_ptr<memory_log> log) : log_{std::move(log)} {}
 
@@ -92,11 +93,45 @@ public:
   }
 
   model::status move_cursors(std::span<const cursor_move> moves, std::int64_t now_ms) override;
+
+  model::result<std::optional<model::stream_place>>
+  copied(const model::conversation_name& name) override {
+    lock guard{log_->mutex};
+    return source_of(name);
+  }
+
+  model::status pass(const model::conversation_name& name, const model::copy_range& what) override {
+    lock guard{log_->mutex};
+    if (auto refused = refuse_copies(source_of(name), name, what))
+      return *refused;
+    log_->sources[name.text()] = what.through;
+    return model::nothing{};
+  }
+
+  model::status mirrored(std::span<const mirror_move> moves) override {
+    lock guard{log_->mutex};
+    for (const auto& x : moves)
+      if (auto* in = log_->living(x.name, log_->how.wall_ms());
+          in != nullptr && in->epoch == x.epoch.text && x.through <= in->tail())
+        in->mirrored = std::max(in->mirrored, x.through);
+    return model::nothing{};
+  }
+
+  model::result<std::int64_t> remember(std::string_view key, std::int64_t value) override {
+    lock guard{log_->mutex};
+    return log_->remembered.emplace(key, value).first->second;
+  }
+
   std::vector<trim> retain(std::int64_t now_ms, bool& more) override;
   store::health health() const override { return health_; }
+  stream_ledger* ledger() noexcept override { return this; }
 
 private:
   chain_outcome commit_one(const chain& x, std::int64_t now_ms);
+  std::optional<model::stream_place> source_of(const model::conversation_name& name) const {
+    auto found = log_->sources.find(name.text());
+    return found == log_->sources.end() ? std::nullopt : std::optional{found->second};
+  }
   memory_conversation& begin(const model::conversation_name& name, model::settings settings);
 
   std::shared_ptr<memory_log> log_;
@@ -122,11 +157,15 @@ chain_outcome memory_writer::commit_one(const chain& x, std::int64_t now_ms) {
     create();
   for (const auto& next : x.appends) {
     outcome.failure = refuse_append(in == nullptr ? log_head{} : in->head(), x.name, *next);
+    if (!outcome.failure && next->copies)
+      outcome.failure = refuse_copies(source_of(x.name), x.name, *next->copies);
     if (outcome.failure)
       break;
     if (in == nullptr)
       create();
     in->take(*next, now_ms);
+    if (next->copies)
+      log_->sources[x.name.text()] = next->copies->through;
     ++outcome.committed;
   }
   if (in != nullptr)

@@ -20,6 +20,9 @@ append_statements::append_statements(database& db, const std::string& generation
     status_{db, "changing a conversation",
             "UPDATE conversations SET closed = ?2, stream_seq = ?3, "
             "expires_ms = iif(?4, ?5, NULL) WHERE id = ?1"},
+    source_{db, "reading a stream's place", "SELECT place, ms, n FROM sources WHERE name = ?1"},
+    move_source_{db, "noting a stream's place",
+                 "INSERT OR REPLACE INTO sources(name, place, ms, n) VALUES(?1, ?2, ?3, ?4)"},
     entry_{
         db, "appending an entry",
         "INSERT INTO entries(conversation, seq, ms, n, bytes_through, crc, time_ms, producer_seq, "
@@ -89,6 +92,20 @@ void append_statements::status(conversation_head& log, const append& x) {
         deadline ? 1 : 0,
         deadline.value_or(0)}
       .run();
+}
+
+std::optional<model::stream_place> append_statements::copied(const std::string& name) {
+  query row{source_, name};
+  if (!row.next())
+    return std::nullopt;
+  model::stream_place found{row.natural(0), {row.natural(1), row.natural(2)}};
+  if (!row.sound())
+    throw failure{"the row of the stream of " + name + " has a wrong type or range"};
+  return found;
+}
+
+void append_statements::copied(const std::string& name, const model::stream_place& through) {
+  query{move_source_, name, through.place, through.id.ms, through.id.n}.run();
 }
 
 void append_statements::entries(conversation_head& log, std::span<const model::entry> all) {

@@ -23,6 +23,9 @@ public:
   void entries(conversation_head& log, std::span<const model::entry> all);
   /// Whether the log is closed, its `Stream-Seq` and its deadline, if the append changes one.
   void status(conversation_head& log, const append& x);
+  /// Up to where a stream was copied. Empty: never looked at.
+  [[nodiscard]] std::optional<model::stream_place> copied(const std::string& name);
+  void copied(const std::string& name, const model::stream_place& through);
   /// The producer's row, unless it is an internal one (`~…`) or none.
   void producer(const conversation_head& log, const append& x, std::int64_t now_ms);
   /// The rows of all producers in `appends`, each once, with its last number.
@@ -35,6 +38,8 @@ private:
   statement create_;
   statement fork_;
   statement status_;
+  statement source_;
+  statement move_source_;
   statement entry_;
   statement producer_;
   statement key_;

@@ -3,6 +3,7 @@
 #include "store/sqlite_rows.hpp"
 #include "store/sqlite_schema.hpp"
 
+#include <map>
 #include <vector>
 
 namespace confab::store {
@@ -23,6 +24,8 @@ public:
           "SELECT producer, number, seq, count, ms, n FROM producers WHERE conversation = ?1 "
           "UNION ALL SELECT '=' || key, number, seq, count, ms, n FROM idempotency_keys "
           "WHERE conversation = ?1"},
+      sources_{db, "reading the streams' places",
+               "SELECT name, place, ms, n FROM sources ORDER BY name"},
       cursors_{db, "reading the cursors",
                "SELECT user, client, epoch, seq, ms, n FROM cursors WHERE conversation = ?1"} {}
 
@@ -32,6 +35,7 @@ public:
       for (query row{conversations_}; row.next();)
         conversation(row.integer(0), std::string{row.text(1)});
     });
+    guarded("table sources", [&] { sources(); });
     for (const char* table : {"entries", "producers", "idempotency_keys", "cursors"})
       guarded(table, [&] { orphans(table); });
     return summary_;
@@ -68,6 +72,9 @@ private:
       auto log = rows_.find(name);
       if (!log)
         return defect("conversation " + name + ": not found by its name");
+      if (log->mirrored > log->tail)
+        defect("conversation " + name + ": mirrored beyond its last, " +
+               std::to_string(log->tail.value));
       entries(name, *log);
       producers(name, *log);
       cursors(name, *log);
@@ -121,6 +128,10 @@ private:
                      .what());
         if (dense && bytes_through != bytes + model::weight(read))
           defect(damaged_entry(name, found, "the running total is not the sum").what());
+        if (read.producer == model::copy_producer && !read.source_id.empty())
+          newest_copies_[name] = {found, read.source_id};
+        else if (read.producer == model::copy_producer)
+          newest_copies_.erase(name); // a gap: its stream may have been started over
         id = read.id;
         bytes = bytes_through;
       } catch (const failure& why) {
@@ -190,6 +201,32 @@ private:
     }
   }
 
+  struct copy {
+    model::seq at;
+    std::string source_id;
+  };
+
+  void sources() {
+    for (query row{sources_}; row.next();) {
+      std::string name{row.text(0)};
+      auto where = "the stream of conversation " + name + ": ";
+      model::stream_place through{row.natural(1), {row.natural(2), row.natural(3)}};
+      if (!row.sound() || !model::conversation_name::parse(name))
+        defect(where + "its row has a wrong name, type or range");
+      auto newest = newest_copies_.extract(name);
+      if (newest.empty())
+        continue;
+      auto id = model::parse_entry_id(newest.mapped().source_id);
+      if (!id || *id > through.id)
+        defect(where + "it was copied through " + to_string(through.id) + ", but seq " +
+               std::to_string(newest.mapped().at.value) + " is a copy of " +
+               newest.mapped().source_id);
+    }
+    for (const auto& [name, x] : newest_copies_)
+      defect("conversation " + name + ", seq " + std::to_string(x.at.value) +
+             ": a copy, but how far the stream was copied is not known");
+  }
+
   void orphans(const std::string& table) {
     statement select{db_, "looking for rows without a conversation",
                      "SELECT DISTINCT conversation FROM " + table +
@@ -205,7 +242,11 @@ private:
   statement conversations_;
   statement entries_;
   statement producers_;
+  statement sources_;
   statement cursors_;
+  /// The newest copy in each log: none can come from behind the place that its stream was copied
+  /// to.
+  std::map<std::string, copy> newest_copies_;
   check_summary summary_;
 };
 

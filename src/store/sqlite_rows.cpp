@@ -14,7 +14,8 @@ namespace {
 /// What `row_reader::read` expects, in its order.
 constexpr const char* conversation_columns =
     "SELECT id, epoch, first, base_ms, base_n, base_bytes, content_type, closed, gone, stream_seq, "
-    "expires_ms, ttl_s, fork_row, fork_of, fork_seq, fork_cut, fork_ms, fork_n, fork_bytes "
+    "expires_ms, ttl_s, fork_row, fork_of, fork_seq, fork_cut, fork_ms, fork_n, fork_bytes, "
+    "mirrored "
     "FROM conversations ";
 
 bool epoch_text(std::string_view text) {
@@ -40,7 +41,7 @@ log_head conversation_head::head() const {
   std::vector<model::ancestor> ancestors;
   for (const auto& x : shared)
     ancestors.push_back({{x.epoch}, x.through});
-  return {state(), settings, stream_seq, fork, std::move(ancestors), false};
+  return {state(), settings, stream_seq, fork, std::move(ancestors), false, mirrored};
 }
 
 conversation_head::place conversation_head::place_of(model::seq at) const noexcept {
@@ -166,6 +167,7 @@ row_reader::found_row row_reader::read(query& row, std::string_view name) {
     head.fork_id = {row.natural(16), row.natural(17)};
     head.fork_bytes = row.natural(18);
   }
+  head.mirrored = {row.natural(19, model::seq_max.value)};
   if (!row.sound() || head.first.value == 0 || !epoch_text(head.epoch))
     throw damaged_conversation(name, "its row has a wrong type or range");
   return x;

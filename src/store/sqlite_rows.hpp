@@ -40,6 +40,7 @@ struct conversation_head {
   model::seq tail;
   model::entry_id tail_id;
   std::uint64_t tail_bytes = 0;
+  model::seq mirrored;
 
   [[nodiscard]] model::log_state state() const;
   [[nodiscard]] log_head head() const;

@@ -20,6 +20,9 @@ namespace {
 //                     how many bytes of the next one it has a copy of; fork_row is the source's
 //                     row, fork_ms, fork_n, fork_bytes id and running total at fork_seq. Its own
 //                     entries follow fork_seq.
+// conversations.mirrored  what was published through this seq is in the conversation's stream.
+// sources             how far the streams of Redis were copied, by the conversation's name, so that
+//                     it outlives the conversation.
 // entries: payload is last, so that the narrow columns are read without its overflow pages.
 constexpr std::array migrations{
     R"sql(
@@ -103,6 +106,15 @@ ALTER TABLE conversations ADD COLUMN fork_n INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE conversations ADD COLUMN fork_bytes INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX conversations_by_fork ON conversations(fork_row) WHERE fork_row IS NOT NULL;
 CREATE INDEX conversations_by_expiry ON conversations(expires_ms) WHERE expires_ms IS NOT NULL;
+)sql",
+    R"sql(
+ALTER TABLE conversations ADD COLUMN mirrored INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE sources(
+  name TEXT PRIMARY KEY,
+  place INTEGER NOT NULL CHECK(place >= 0),
+  ms INTEGER NOT NULL CHECK(ms >= 0),
+  n INTEGER NOT NULL CHECK(n >= 0)
+) STRICT, WITHOUT ROWID;
 )sql",
 };
 static_assert(migrations.size() == schema_version);

@@ -10,7 +10,7 @@
 
 namespace confab::store {
 
-inline constexpr int schema_version = 2;
+inline constexpr int schema_version = 3;
 
 /// Name of the database in a store's directory.
 inline constexpr const char* database_file = "confab.db";

@@ -27,6 +27,7 @@ sqlite_writer::sqlite_writer(database& db, commit_fence& fence, const options& h
           "ORDER BY seq DESC LIMIT ?3"},
     close_{db, "closing a conversation", "UPDATE conversations SET closed = 1 WHERE id = ?1"},
     touch_{db, "moving a deadline", "UPDATE conversations SET expires_ms = ?2 WHERE id = ?1"},
+    mirror_{db, "noting a mirror's place", "UPDATE conversations SET mirrored = ?2 WHERE id = ?1"},
     move_cursor_{
         db, "moving a cursor",
         "INSERT INTO cursors(conversation, user, client, epoch, seq, ms, n, time_ms) "
@@ -142,6 +143,8 @@ void sqlite_writer::stage(work& x, mode how, std::int64_t now_ms) {
   }
   for (const auto& next : from.appends) {
     x.why = refuse_append(x.after ? x.after->head() : log_head{}, from.name, *next);
+    if (!x.why && next->copies)
+      x.why = refuse_copies(write_.copied(from.name.text()), from.name, *next->copies);
     if (x.why)
       break;
     if (how == mode::together)
@@ -159,6 +162,8 @@ void sqlite_writer::stage_append(work& x, const append& next, std::int64_t now_m
     x.after = write_.create(x.from->name.text(), {x.from->content_type, {}}, now_ms);
   write_.entries(*x.after, next.entries);
   write_.status(*x.after, next);
+  if (next.copies)
+    write_.copied(x.from->name.text(), next.copies->through);
 }
 
 /// @returns false when the append failed without harm to the rest.

@@ -7,6 +7,7 @@
 #include "store/sqlite_fence.hpp"
 #include "store/sqlite_rows.hpp"
 #include "store/sqlite_sweep.hpp"
+#include "store/stream_ledger.hpp"
 
 #include <functional>
 #include <optional>
@@ -14,7 +15,7 @@
 
 namespace confab::store {
 
-class sqlite_writer final : public log_writer {
+class sqlite_writer final : public log_writer, public stream_ledger {
 public:
   /// All of them must outlive the session. Throws `failure`.
   sqlite_writer(database& db, commit_fence& fence, const options& how, std::int64_t generation);
@@ -35,8 +36,14 @@ public:
   model::result<model::log_state> close(const model::conversation_name& name) override;
   model::status remove(const model::conversation_name& name) override;
   model::status move_cursors(std::span<const cursor_move> moves, std::int64_t now_ms) override;
+  model::result<std::optional<model::stream_place>>
+  copied(const model::conversation_name& name) override;
+  model::status pass(const model::conversation_name& name, const model::copy_range& what) override;
+  model::status mirrored(std::span<const mirror_move> moves) override;
+  model::result<std::int64_t> remember(std::string_view key, std::int64_t value) override;
   std::vector<trim> retain(std::int64_t now_ms, bool& more) override;
   store::health health() const override { return fence_.health(); }
+  stream_ledger* ledger() noexcept override { return this; }
 
 private:
   /// A chain on its way through a transaction.
@@ -101,6 +108,7 @@ private:
   statement back_;
   statement close_;
   statement touch_;
+  statement mirror_;
   statement move_cursor_;
   statement remove_cursor_;
   statement savepoint_;

@@ -88,7 +88,7 @@ void world::build() {
         system.spawn(actors::log_reader,
                      std::shared_ptr<store::log_reader>{truth_.watch(std::move(*store_->reader()))},
                      pages_.get(), env_.get()));
-  directory_ = system.spawn(actors::directory, writer_, env_.get());
+  directory_ = system.spawn(actors::directory, writer_, actors::stream_actors{}, env_.get());
   for (int i = 0; i < 4; ++i)
     clients_.push_back({.id = "client" + std::to_string(i)});
 }

@@ -1,4 +1,5 @@
 // The SQLite log as files: what survives a crash, what is refused, what damage is found.
+#include "store/sqlite_schema.hpp"
 #include "store/store_bed.hpp"
 
 #include <sqlite3.h>
@@ -218,8 +219,8 @@ TEST_CASE("a newer schema, a foreign database and a changed table are refused wi
   by_hand(scratch / "log", "UPDATE store SET value = 99 WHERE key = 'schema'");
   CHECK(refusal(in(scratch / "log")).find("run the newer confab") != std::string::npos);
   CHECK_FALSE(store::check(scratch / "log", [](const std::string&) {}));
-  by_hand(scratch / "log",
-          "UPDATE store SET value = 2 WHERE key = 'schema'; DROP INDEX entries_by_source_id");
+  by_hand(scratch / "log", "UPDATE store SET value = " + std::to_string(store::schema_version) +
+                               " WHERE key = 'schema'; DROP INDEX entries_by_source_id");
   CHECK(refusal(in(scratch / "log")).find("entries_by_source_id") != std::string::npos);
 
   fs::create_directory(scratch / "foreign");

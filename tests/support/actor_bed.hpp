@@ -138,7 +138,7 @@ public:
     readers.push_back(system.system.spawn(
         actors::log_reader, std::shared_ptr<store::log_reader>{std::move(*store->reader())}, &pages,
         &env));
-    directory = system.system.spawn(actors::directory, writer, &env);
+    directory = system.system.spawn(actors::directory, writer, actors::stream_actors{}, &env);
     client = system.system.spawn(recorder, &heard);
     system.run();
   }
