@@ -1,6 +1,6 @@
 #include "check.hpp"
 
-#include "store/log_store.hpp"
+#include "store/log_check.hpp"
 
 #include <iostream>
 

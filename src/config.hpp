@@ -72,6 +72,7 @@ struct config {
     redis_import import = redis_import::only_new;
     std::uint64_t reconcile_ms = 5'000;
     std::uint64_t maxlen = 0;
+    std::uint64_t fanout_ms = 86'400'000;
     std::string user;
     std::string password_file;
     std::uint64_t database = 0;

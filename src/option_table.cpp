@@ -100,6 +100,8 @@ constexpr std::array table{
          "How often a conversation with subscribers looks after its stream, whether a pointer came or not."},
   option{"redis.maxlen", in_redis<&rg::maxlen>, "entries", 0, 1'000'000'000'000,
          "Streams are trimmed to about so many entries when Confab appends; 0 does not trim."},
+  option{"redis.fanout_ms", in_redis<&rg::fanout_ms>, "ms", 0, 365 * 24 * hour_ms,
+         "Pointers that are older, and acknowledged by all groups, are removed from the fan-out stream; 0 keeps them."},
   option{"redis.user", in_redis<&rg::user>, "", 0, 256,
          "ACL user; empty: the default one."},
   option{"redis.password_file", in_redis<&rg::password_file>, "", 0, 4'096,

@@ -145,6 +145,22 @@ open_log(const config& values, const std::vector<model::retention_rule>& retenti
                             .read = actors::copy_of});
 }
 
+/// How streams of Redis are copied and mirrored, if they are. Errors: as `redis_options_of`.
+model::result<std::optional<actors::streams_options>> streams_of(const config::redis_group& x) {
+  using maybe = std::optional<actors::streams_options>;
+  if (x.address.empty() || x.role != redis_role::bridge)
+    return maybe{};
+  auto how = redis_options_of(x);
+  if (!how)
+    return how.why();
+  return maybe{{.redis = std::move(*how),
+                .group = x.group,
+                .import_all = x.import == redis_import::all,
+                .reconcile_ms = static_cast<std::int64_t>(x.reconcile_ms),
+                .maxlen = x.maxlen,
+                .fanout_ms = static_cast<std::int64_t>(x.fanout_ms)}};
+}
+
 /// For the last commits, when the clients have used up the time of the drain.
 constexpr std::chrono::seconds last_commits{2};
 
@@ -197,6 +213,11 @@ int serve(const config& values) {
       std::move(incarnation)};
   env.wall_ms = wall_ms;
   env.pause = [](std::chrono::microseconds x) { std::this_thread::sleep_for(x); };
+  auto streams = streams_of(values.redis);
+  if (!streams) {
+    spdlog::critical("{}", streams.why().detail);
+    return 1;
+  }
   actors::node node{log, env};
   net::pages pages{node, cache};
   net::server_context shared{.backend = node,
@@ -204,7 +225,7 @@ int serve(const config& values) {
                              .hub = {.ring = {values.net.ring_entries, values.net.ring_bytes}},
                              .limits = session_limits_of(values.net),
                              .gate{values.net.connections, values.net.connections_per_address}};
-  if (auto started = node.start(pages, values.store.readers); !started) {
+  if (auto started = node.start(pages, values.store.readers, *streams); !started) {
     spdlog::critical("{}", started.why().detail);
     return 1;
   }

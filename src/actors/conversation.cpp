@@ -37,6 +37,8 @@ void conversation_state::open() {
             }
             broken.reset();
             know(*x);
+            if (unsettled && streams.mirror)
+              self->send(streams.mirror, atom::grew::value, *of, state, model::seq{});
             if (!hubs.empty())
               announce({});
             run_controls();
@@ -213,7 +215,7 @@ void conversation_state::run(control next) {
         settings = x->settings;
       changed(next, x ? state_changed{x->state} : state_changed{x.why()});
       if (x && streams.mirror)
-        self->send(streams.mirror, atom::grew::value, *of, state);
+        self->send(streams.mirror, atom::grew::value, *of, state, model::seq{});
       next.created.deliver(x);
       control_done();
     };

@@ -158,7 +158,7 @@ void conversation_state::settle(const commit_report& x, answer_batches& answers)
   auto before = state.tail;
   auto before_id = state.tail_id;
   auto placed_by_log = !x.landed.empty();
-  auto published = false;
+  model::seq published;
   state = x.state;
   for (std::size_t i = 0; i < x.committed; ++i) {
     auto& done = in_flight.front();
@@ -182,7 +182,8 @@ void conversation_state::settle(const commit_report& x, answer_batches& answers)
     if (!what.copies)
       producers.committed(done.from.front().drafts->producer, what.producer_epoch,
                           what.producer_seq, receipt);
-    published = published || !what.copies;
+    if (!what.copies && published.value == 0)
+      published = receipt.first;
     for (std::size_t j = 0; j < done.from.size(); ++j) {
       receipt.duplicate = there_already || j > 0;
       answer(answers, done.from[j], receipt);
@@ -202,8 +203,8 @@ void conversation_state::settle(const commit_report& x, answer_batches& answers)
   if (placed_by_log)
     place_again();
   announce(runs.finish());
-  if (published && streams.mirror)
-    self->send(streams.mirror, atom::grew::value, *of, state);
+  if (published.value > 0 && streams.mirror)
+    self->send(streams.mirror, atom::grew::value, *of, state, published);
 }
 
 void conversation_state::lose_track(const model::error& why, answer_batches& answers) {

@@ -33,6 +33,27 @@ net::readiness log_health_board::readiness(std::int64_t now_ms) const {
   return {last_.trouble.empty(), last_.trouble};
 }
 
+void redis_health_board::note(std::string_view user, const std::string& why) {
+  std::lock_guard lock{mutex_};
+  auto& known = trouble_by_user_[user];
+  // While it is down its reasons change from try to try.
+  if (known.empty() != why.empty()) {
+    if (why.empty())
+      spdlog::info("redis: {} go on", user);
+    else
+      spdlog::error("redis: {} wait: {}", user, why);
+  }
+  known = why;
+}
+
+std::string redis_health_board::trouble() const {
+  std::lock_guard lock{mutex_};
+  for (const auto& [user, why] : trouble_by_user_)
+    if (!why.empty())
+      return why;
+  return {};
+}
+
 void abort_on_exceptions(caf::scheduled_actor& self) {
   self.set_exception_handler(
       [](caf::scheduled_actor* which, std::exception_ptr& why) -> caf::error {

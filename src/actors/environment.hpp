@@ -10,8 +10,10 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <string>
+#include <string_view>
 
 namespace confab::actors {
 
@@ -42,6 +44,22 @@ private:
   store::health last_;
 };
 
+/// Whether Redis answers, as each of its users last knew; any thread asks.
+class redis_health_board {
+public:
+  /// @param user a literal.
+  void up(std::string_view user) { note(user, {}); }
+  void down(std::string_view user, const std::string& why) { note(user, why); }
+  /// Empty: all is well.
+  [[nodiscard]] std::string trouble() const;
+
+private:
+  void note(std::string_view user, const std::string& why);
+
+  mutable std::mutex mutex_;
+  std::map<std::string_view, std::string> trouble_by_user_;
+};
+
 /// Outlives all actors. Its members are constant or safe from any thread.
 struct environment {
   environment(limits bounds, model::byte_budget& caches, std::string random_incarnation)
@@ -54,6 +72,7 @@ struct environment {
   /// Random per process: part of the internal producers' names.
   const std::string incarnation;
   log_health_board log_health;
+  redis_health_board redis_health;
   /// Wall clock, milliseconds since 1970. Tests replace it.
   std::function<std::int64_t()> wall_ms;
   /// How the writer waits for drafts, in its own thread; empty: by the actors' clock, whose time

@@ -39,25 +39,40 @@ node::~node() {
   stop();
 }
 
-model::status node::start(net::pages& pages, std::size_t readers) {
+model::status node::start(net::pages& pages, std::size_t readers,
+                          const std::optional<streams_options>& streams) {
+  std::shared_ptr<store::log_writer> session{log_.writer()};
+  if (streams) {
+    auto joining = redis_streams::open(*streams, *session, env_);
+    if (!joining)
+      return joining.why();
+    streams_ = std::move(*joining);
+  }
   auto pool = std::make_shared<std::vector<log_reader_actor>>();
   readers_ = pool;
   for (std::size_t i = 0; i < readers; ++i) {
-    auto session = log_.reader();
-    if (!session)
-      return session.why();
+    auto reading = log_.reader();
+    if (!reading)
+      return reading.why();
     pool->push_back(system_.spawn<caf::detached>(
-        log_reader, std::shared_ptr<store::log_reader>{std::move(*session)}, &pages, &env_));
+        log_reader, std::shared_ptr<store::log_reader>{std::move(*reading)}, &pages, &env_));
   }
-  writer_ = system_.spawn<caf::detached>(log_writer,
-                                         std::shared_ptr<store::log_writer>{log_.writer()}, &env_);
-  directory_ = system_.spawn(directory, writer_, stream_actors{}, &env_);
+  writer_ = system_.spawn<caf::detached>(log_writer, std::move(session), &env_);
+  stream_actors joined;
+  if (streams_)
+    joined = streams_->start(system_, writer_, readers_);
+  directory_ = system_.spawn(directory, writer_, joined, &env_);
+  if (streams_)
+    streams_->join(system_, directory_);
   return model::nothing{};
 }
 
 void node::stop() {
   if (!writer_)
     return;
+  // First of all, so that nothing of it is half done when the log has gone.
+  if (streams_)
+    streams_->leave();
   caf::scoped_actor self{system_};
   // Failing to answer means that it has ended already.
   self->request(writer_, caf::infinite, atom::stop::value)
@@ -69,6 +84,9 @@ void node::stop() {
   for (const auto& x : *readers_)
     end(x);
   end(directory_);
+  if (streams_)
+    streams_->stop(system_);
+  streams_ = nullptr;
   readers_ = nullptr;
   directory_ = nullptr;
   writer_ = nullptr;
@@ -90,7 +108,9 @@ void node::read(net::page_request x) {
 }
 
 net::readiness node::ready() const {
-  return env_.log_health.readiness(env_.wall_ms());
+  auto state = env_.log_health.readiness(env_.wall_ms());
+  state.redis = env_.redis_health.trouble();
+  return state;
 }
 
 } // namespace confab::actors

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/environment.hpp"
+#include "actors/redis_streams.hpp"
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>
@@ -23,8 +24,10 @@ public:
   ~node() override;
 
   /// Opens the sessions of the store and spawns. `pages` gets what the readers read.
-  /// Errors: as `log_store::reader`.
-  [[nodiscard]] model::status start(net::pages& pages, std::size_t readers);
+  /// @param streams of Redis, if there is one.
+  /// Errors: as `log_store::reader`, `redis_streams::open`.
+  [[nodiscard]] model::status start(net::pages& pages, std::size_t readers,
+                                    const std::optional<streams_options>& streams = {});
 
   /// Commits what is queued, then ends all actors. Nobody may call the backend any more.
   void stop();
@@ -40,9 +43,10 @@ private:
   environment& env_;
   node_config config_;
   caf::actor_system system_{config_};
-  log_writer_actor writer_;
+  ledger_writer_actor writer_;
   std::shared_ptr<const std::vector<log_reader_actor>> readers_;
   directory_actor directory_;
+  std::unique_ptr<redis_streams> streams_;
   std::atomic<std::uint64_t> connections_{0};
   std::atomic<std::uint64_t> reads_{0};
 };

@@ -15,10 +15,8 @@ namespace confab::actors {
 namespace atom {
 using copied = caf::atom_constant<caf::atom("copied")>;
 using grew = caf::atom_constant<caf::atom("grew")>;
-using look = caf::atom_constant<caf::atom("look")>;
 using mirrored = caf::atom_constant<caf::atom("mirrored")>;
 using pass = caf::atom_constant<caf::atom("pass")>;
-using reconcile = caf::atom_constant<caf::atom("reconcile")>;
 using wake = caf::atom_constant<caf::atom("wake")>;
 using watch = caf::atom_constant<caf::atom("watch")>;
 using work = caf::atom_constant<caf::atom("work")>;
@@ -61,10 +59,12 @@ using stream_copier_actor = client_actor::extend<
 /// STREAM_MIRROR: adds what was published to Confab to the conversation's stream and to the fan-out
 /// stream, in order, once.
 using stream_mirror_actor = caf::typed_actor<
-    // Entries that are no copies were appended; the state is the one behind them.
-    caf::reacts_to<atom::grew, model::conversation_name, model::log_state>,
-    // To itself: send what is due; note how far the mirrors are.
-    caf::reacts_to<atom::work>, caf::reacts_to<atom::mirrored>>;
+    // Entries that are no copies were appended; the state is the one behind them. All between the
+    // one before and this seq are copies (0: not known).
+    caf::reacts_to<atom::grew, model::conversation_name, model::log_state, model::seq>,
+    // To itself: try one again; send what is due; note how far the mirrors are.
+    caf::reacts_to<atom::look, model::conversation_name>, caf::reacts_to<atom::work>,
+    caf::reacts_to<atom::mirrored>>;
 
 /// Whom a conversation tells about itself; both null without Redis.
 struct stream_actors {
@@ -85,3 +85,4 @@ using redis_bridge_actor = caf::typed_actor<
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::copied_read)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::mirror_moves)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::model::copy_range)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::model::seq)

@@ -45,7 +45,8 @@ model::draft copy_of(const model::stream_entry& x, model::payload_form form) {
     else if (bytes != nullptr)
       made.payload = *bytes;
   }
-  if ((bytes != nullptr && bytes->size() > model::page_bytes_max) ||
+  auto left_out = x.fields.size() == 1 && x.fields.front().name == too_large_field;
+  if (left_out || (bytes != nullptr && bytes->size() > model::page_bytes_max) ||
       made.payload.size() > model::page_bytes_max)
     made = model::gap_draft(model::gap_reason::too_large, 1, {});
   else if (auto kind = short_text(x, "kind", model::kind_bytes_max); !kind.empty())

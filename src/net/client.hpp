@@ -212,6 +212,8 @@ struct readiness {
   bool ready = true;
   /// For a person, when not ready.
   std::string why;
+  /// What is wrong with Redis while everything else goes on.
+  std::string redis = {};
 };
 
 /// An I/O thread's part in running the actors. Used, and destroyed, by that thread.

@@ -30,8 +30,15 @@ void http_connection::carry_out(ask_backend& x) {
 void http_connection::carry_out(answer_readiness&) {
   auto state =
       thread_.shared().draining ? readiness{false, "draining"} : thread_.shared().backend.ready();
-  if (state.ready)
-    return answer(200, "application/json", R"({"ready":true})");
+  if (state.ready) {
+    std::string json = R"({"ready":true)";
+    if (!state.redis.empty()) {
+      json += R"(,"redis":)";
+      wire::add_string(json, state.redis);
+    }
+    json += '}';
+    return answer(200, "application/json", json);
+  }
   refuse({model::code::overloaded, "not ready: " + state.why}, 503);
 }
 

@@ -290,19 +290,4 @@ public:
 /// damaged file.
 [[nodiscard]] model::result<std::unique_ptr<log_store>> open(const options& how);
 
-/// One line per defect of the log in `directory`.
-using defect_sink = std::function<void(const std::string& line)>;
-
-struct check_summary {
-  std::uint64_t conversations = 0;
-  std::uint64_t entries = 0;
-  std::uint64_t defects = 0;
-};
-
-/// Walks a whole log that no server has open: entries dense, ids rising, checksums, totals,
-/// producer rows and cursors consistent, SQLite's own integrity check. Errors: `store_failed` when
-/// it cannot be opened.
-[[nodiscard]] model::result<check_summary> check(const std::filesystem::path& directory,
-                                                 const defect_sink& defect);
-
 } // namespace confab::store

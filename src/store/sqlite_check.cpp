@@ -1,5 +1,6 @@
 // `confab check`: walks a whole SQLite log and names what is not as it was written.
 #include "store/directory_lock.hpp"
+#include "store/log_check.hpp"
 #include "store/sqlite_rows.hpp"
 #include "store/sqlite_schema.hpp"
 

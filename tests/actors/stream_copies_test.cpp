@@ -92,3 +92,9 @@ TEST_CASE("whatever bytes an entry has, its copy is one that the log can show") 
     CHECK_FALSE(made.kind.empty());
   }
 }
+
+TEST_CASE("an entry that was too large to be fetched becomes a gap with its id") {
+  auto made = actors::copy_of({"5-1", {{"too_large", "3000000"}}}, payload_form::json);
+  CHECK(made.kind == "gap");
+  CHECK(made.source_id == "5-1");
+}

@@ -1,6 +1,7 @@
 // A store in a directory of its own, and short ways to publish to it.
 #pragma once
 
+#include "store/log_check.hpp"
 #include "store/log_store.hpp"
 #include "store/memory_store.hpp"
 #include "store/sqlite_store.hpp"

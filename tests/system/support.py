@@ -26,7 +26,7 @@ import urllib.parse
 CONFAB = os.environ["CONFAB"]
 SEED = int(os.environ.get("CONFAB_SEED") or random.SystemRandom().randrange(1 << 32))
 # A machine under load, or a build with sanitizers.
-PATIENCE_S = 60
+PATIENCE_S = int(os.environ.get("CONFAB_PATIENCE_S", "60"))
 STDERR_LINES_SHOWN = 40
 
 

@@ -1,0 +1,103 @@
+#include "actors/redis_streams.hpp"
+
+#include "actors/redis_bridge.hpp"
+#include "actors/stream_copier.hpp"
+#include "actors/stream_mirror.hpp"
+
+#include <caf/scoped_actor.hpp>
+#include <caf/send.hpp>
+
+#include <charconv>
+#include <random>
+
+namespace confab::actors {
+
+namespace {
+
+std::string hexadecimal(std::int64_t x) {
+  char text[16];
+  auto [end, failure] = std::to_chars(text, text + sizeof text, x, 16);
+  return failure == std::errc{} ? std::string{text, end} : std::string{};
+}
+
+/// By the clock that gives ids to what is added; by ours while Redis is away.
+std::int64_t redis_time_ms(const store::redis_options& how, std::int64_t otherwise) {
+  store::redis_connection redis{how};
+  auto reply = redis.send(store::redis_command{"TIME"});
+  if (!reply || reply->elements.size() != 2)
+    return otherwise;
+  const auto& text = reply->elements.front().text;
+  std::int64_t seconds = 0;
+  auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (failure != std::errc{} || end != text.data() + text.size())
+    return otherwise;
+  return seconds * 1000;
+}
+
+} // namespace
+
+model::result<std::unique_ptr<redis_streams>>
+redis_streams::open(const streams_options& how, store::log_writer& session, environment& env) {
+  auto* ledger = session.ledger();
+  if (ledger == nullptr)
+    return model::error{model::code::unsupported, "redis.role = bridge needs a log of its own"};
+  std::unique_ptr<redis_streams> made{new redis_streams{how, env}};
+  std::random_device random;
+  auto number = static_cast<std::int64_t>((std::uint64_t{random()} << 31) ^ random());
+  auto now = env.wall_ms();
+  auto origin = ledger->remember("redis.origin", number);
+  auto since = ledger->remember("redis.since_ms", redis_time_ms(how.redis, now));
+  auto mirror_since = ledger->remember("mirror.since_ms", now);
+  for (const auto* x : {&origin, &since, &mirror_since})
+    if (!*x)
+      return x->why();
+  made->origin_ = hexadecimal(*origin);
+  made->since_ms_ = *since;
+  made->mirror_since_ms_ = *mirror_since;
+  return made;
+}
+
+stream_actors
+redis_streams::start(caf::actor_system& system, const ledger_writer_actor& writer,
+                     const std::shared_ptr<const std::vector<log_reader_actor>>& readers) {
+  copier_options copying{.redis = how_.redis,
+                         .import_all = how_.import_all,
+                         .reconcile_ms = how_.reconcile_ms,
+                         .origin = origin_,
+                         .since_ms = since_ms_};
+  mirror_options mirroring{
+      .redis = how_.redis, .origin = origin_, .since_ms = mirror_since_ms_, .maxlen = how_.maxlen};
+  streams_ = {
+      system.spawn<caf::detached>(stream_copier, std::move(copying), writer, readers, &env_),
+      system.spawn<caf::detached>(stream_mirror, std::move(mirroring), writer, readers, &env_)};
+  spawned_ = {caf::actor_cast<caf::actor>(streams_.copier),
+              caf::actor_cast<caf::actor>(streams_.mirror)};
+  return streams_;
+}
+
+void redis_streams::join(caf::actor_system& system, const directory_actor& directory) {
+  caf::anon_send(streams_.copier, atom::open::value, directory);
+  bridge_options bridging{.redis = how_.redis,
+                          .group = how_.group,
+                          .consumer = "confab-" + origin_,
+                          .origin = origin_,
+                          .begin_id = how_.import_all ? "0" : std::to_string(since_ms_ - 1) + "-0",
+                          .fanout_ms = how_.fanout_ms};
+  spawned_.push_back(caf::actor_cast<caf::actor>(
+      system.spawn<caf::detached>(redis_bridge, std::move(bridging), streams_.copier, &env_)));
+}
+
+void redis_streams::leave() {
+  for (const auto& x : spawned_)
+    caf::anon_send_exit(x, caf::exit_reason::user_shutdown);
+}
+
+void redis_streams::stop(caf::actor_system& system) {
+  caf::scoped_actor self{system};
+  for (const auto& x : spawned_)
+    self->wait_for(x);
+  spawned_.clear();
+  streams_ = {};
+}
+
+} // namespace confab::actors

@@ -1,0 +1,56 @@
+// Spawns and ends the actors between Redis and the conversations (DESIGN §8, role bridge).
+#pragma once
+
+#include "actors/environment.hpp"
+#include "actors/redis_interfaces.hpp"
+#include "store/redis_connection.hpp"
+
+#include <caf/actor.hpp>
+#include <caf/actor_system.hpp>
+
+#include <memory>
+#include <vector>
+
+namespace confab::actors {
+
+struct streams_options {
+  store::redis_options redis;
+  std::string group = "confab";
+  bool import_all = false;
+  std::int64_t reconcile_ms = 5'000;
+  std::uint64_t maxlen = 0;
+  std::int64_t fanout_ms = 0;
+};
+
+class redis_streams {
+public:
+  /// @param session tells who this log is, and when it was first bridged.
+  /// Errors: those of `store::stream_ledger::remember`.
+  [[nodiscard]] static model::result<std::unique_ptr<redis_streams>>
+  open(const streams_options& how, store::log_writer& session, environment& env);
+
+  /// Spawns copier and mirror.
+  [[nodiscard]] stream_actors
+  start(caf::actor_system& system, const ledger_writer_actor& writer,
+        const std::shared_ptr<const std::vector<log_reader_actor>>& readers);
+  /// The copier finds conversations from now on, and pointers are read.
+  void join(caf::actor_system& system, const directory_actor& directory);
+  /// Tells all that were spawned to end; what is not acknowledged comes again.
+  void leave();
+  /// Waits until they have: one may be waiting for Redis.
+  void stop(caf::actor_system& system);
+
+private:
+  redis_streams(streams_options how, environment& env) : how_{std::move(how)}, env_{env} {}
+
+  streams_options how_;
+  environment& env_;
+  /// The mark of this log's own entries and pointers.
+  std::string origin_;
+  std::int64_t since_ms_ = 0;
+  std::int64_t mirror_since_ms_ = 0;
+  stream_actors streams_;
+  std::vector<caf::actor> spawned_;
+};
+
+} // namespace confab::actors
