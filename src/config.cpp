@@ -1,5 +1,7 @@
 #include "config.hpp"
 
+#include "model/channel.hpp"
+
 #include <arpa/inet.h>
 
 #include <algorithm>
@@ -106,6 +108,23 @@ reach reach_of(const std::string& address) {
   return IN6_IS_ADDR_LOOPBACK(&v6) ? reach::loopback : reach::beyond;
 }
 
+template <class Complain>
+void complain_about_channels(const config::redis_group& x, Complain complain) {
+  auto in = model::channel_pattern::parse(x.pubsub_in, "*");
+  auto out = model::channel_pattern::parse(x.pubsub_out, "{name}");
+  if (!x.pubsub_in.empty() && !in)
+    complain("redis.pubsub_in", x.pubsub_in + ' ' + in.why().detail);
+  if (!x.pubsub_out.empty() && !out)
+    complain("redis.pubsub_out", x.pubsub_out + ' ' + out.why().detail);
+  if (x.role == redis_role::log && !(x.pubsub_in + x.pubsub_out).empty())
+    complain("redis.pubsub_in", "and redis.pubsub_out need redis.role = bridge");
+  if (x.pubsub_in.empty() || x.pubsub_out.empty() || !in || !out)
+    return;
+  if (in->name_of(out->channel_of(*model::conversation_name::parse("x"))))
+    complain("redis.pubsub_out", x.pubsub_out + " is heard by redis.pubsub_in: what is published "
+                                                "there would come back as another entry for ever");
+}
+
 /// Rules beyond one option's type and bounds.
 /// @param complain takes the option's name and what is wrong.
 template <class Complain>
@@ -133,6 +152,7 @@ void check_meaning(config& values, Complain complain) {
   if (!redis.address.empty())
     if (auto place = store::parse_redis_address(redis.address); !place)
       complain("redis.address", redis.address + ' ' + place.why().detail);
+  complain_about_channels(redis, complain);
   if (redis.role == redis_role::log && redis.address.empty())
     complain("redis.role", "log needs redis.address");
   if (!redis.user.empty() && redis.password_file.empty())

@@ -145,10 +145,11 @@ open_log(const config& values, const std::vector<model::retention_rule>& retenti
                             .read = actors::copy_of});
 }
 
-/// How streams of Redis are copied and mirrored, if they are. Errors: as `redis_options_of`.
+/// How streams of Redis are copied and mirrored, or only listened to, if there is Redis. Errors: as
+/// `redis_options_of`.
 model::result<std::optional<actors::streams_options>> streams_of(const config::redis_group& x) {
   using maybe = std::optional<actors::streams_options>;
-  if (x.address.empty() || x.role != redis_role::bridge)
+  if (x.address.empty())
     return maybe{};
   auto how = redis_options_of(x);
   if (!how)
@@ -158,7 +159,9 @@ model::result<std::optional<actors::streams_options>> streams_of(const config::r
                 .import_all = x.import == redis_import::all,
                 .reconcile_ms = static_cast<std::int64_t>(x.reconcile_ms),
                 .maxlen = x.maxlen,
-                .fanout_ms = static_cast<std::int64_t>(x.fanout_ms)}};
+                .fanout_ms = static_cast<std::int64_t>(x.fanout_ms),
+                .pubsub_in = x.pubsub_in,
+                .pubsub_out = x.pubsub_out}};
 }
 
 /// For the last commits, when the clients have used up the time of the drain.

@@ -132,12 +132,14 @@ TEST_CASE("every default is within its own bounds, and every option reaches its 
                                                        : "";
     std::string value{other};
     if (value.empty())
-      value = row.name == "net.address"       ? "127.0.0.2"
-              : row.name == "net.idle_ms"     ? "80000"
-              : row.name == "store.directory" ? "elsewhere"
-              : row.name == "store.retention" ? "room:* 30d - -"
-              : row.name == "redis.address"   ? "127.0.0.1:6379"
-                                              : std::to_string(row.min + 1);
+      value = row.name == "net.address"        ? "127.0.0.2"
+              : row.name == "net.idle_ms"      ? "80000"
+              : row.name == "store.directory"  ? "elsewhere"
+              : row.name == "store.retention"  ? "room:* 30d - -"
+              : row.name == "redis.address"    ? "127.0.0.1:6379"
+              : row.name == "redis.pubsub_in"  ? "in:*"
+              : row.name == "redis.pubsub_out" ? "out:{name}"
+                                               : std::to_string(row.min + 1);
     std::map<std::string_view, std::string> set{{row.name, value}};
     if (row.name == "redis.role")
       set["redis.address"] = "127.0.0.1:6379";
@@ -315,4 +317,17 @@ TEST_CASE("a time to idle that no heartbeat can reach is refused") {
 TEST_CASE("a retention rule that cannot be read is refused when the server starts") {
   CHECK(only_error(load("[store]\nretention = \"room:* soon - -\"\n"))
             .starts_with("config.ini:2: store.retention: rule 1 ('room:* soon - -'): "));
+}
+
+TEST_CASE("channels without a place for the name, or that would feed themselves, are refused") {
+  auto errors = [](const char* in, const char* out) {
+    return load_config(std::nullopt,
+                       std::vector{given("redis.pubsub_in", in), given("redis.pubsub_out", out)})
+        .errors.size();
+  };
+  CHECK(errors("in:*", "out:{name}") == 0);
+  CHECK(errors("in:", "out:{name}") == 1);
+  CHECK(errors("in:*", "out") == 1);
+  CHECK(errors("a:*", "a:{name}") == 1);
+  CHECK(errors("*", "a:{name}") == 1);
 }

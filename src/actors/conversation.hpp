@@ -105,6 +105,8 @@ struct conversation_state {
   /// Every answer says how the log is by now.
   void answer(answer_batches& to, const publication& x, const model::result<model::receipt>& got);
   void announce(std::vector<model::run_ptr> newest);
+  /// For old consumers, who listen on a channel.
+  void speak(const spoken_runs& newest);
   /// The next closing or deleting, if nothing is in flight. CAF handles the latest `await` first,
   /// so there is one at a time: an opening, or a control.
   void run_controls();

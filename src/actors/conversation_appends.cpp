@@ -3,6 +3,8 @@
 
 #include "net/hub.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <cassert>
 
@@ -188,7 +190,7 @@ void conversation_state::settle(const commit_report& x, answer_batches& answers)
       receipt.duplicate = there_already || j > 0;
       answer(answers, done.from[j], receipt);
     }
-    if (!hubs.empty() && !there_already)
+    if ((!hubs.empty() || streams.speaker) && !there_already)
       for (auto& y : done.what->entries) {
         if (placed_by_log) {
           y.at = {receipt.first.value + static_cast<std::uint64_t>(&y - done.what->entries.data())};
@@ -202,9 +204,24 @@ void conversation_state::settle(const commit_report& x, answer_batches& answers)
   unsettled = false;
   if (placed_by_log)
     place_again();
-  announce(runs.finish());
+  auto newest = runs.finish();
+  if (streams.speaker)
+    speak(newest);
+  announce(std::move(newest));
   if (published.value > 0 && streams.mirror)
     self->send(streams.mirror, atom::grew::value, *of, state, published);
+}
+
+void conversation_state::speak(const spoken_runs& newest) {
+  spoken_runs taken;
+  for (const auto& x : newest)
+    if (env->spoken.try_take(x->bytes()))
+      taken.push_back(x);
+  if (taken.size() < newest.size())
+    spdlog::warn("{}: entries up to {} were not published on a channel: too many wait for Redis",
+                 of->text(), state.tail.value);
+  if (!taken.empty())
+    self->send(streams.speaker, atom::publish::value, *of, std::move(taken));
 }
 
 void conversation_state::lose_track(const model::error& why, answer_batches& answers) {

@@ -20,6 +20,14 @@ conversation_actor directory_state::lookup(const model::conversation_name& x) {
   return i->second;
 }
 
+bool directory_state::wake_up(const model::conversation_name& x) {
+  auto i = active.find(x);
+  if (i == active.end())
+    return false;
+  self->send(i->second, atom::wake_up::value);
+  return true;
+}
+
 void directory_state::passivate(const model::conversation_name& x, const conversation_actor& who) {
   if (auto i = active.find(x); i != active.end() && i->second == who)
     active.erase(i);
@@ -60,6 +68,7 @@ directory_actor::behavior_type directory(directory_state::self_pointer self,
   });
   return {
       [&state](atom::lookup, const model::conversation_name& x) { return state.lookup(x); },
+      [&state](atom::wake_up, const model::conversation_name& x) { return state.wake_up(x); },
       [&state](atom::passivate, const model::conversation_name& x, const conversation_actor& who) {
         state.passivate(x, who);
       },

@@ -17,6 +17,8 @@ struct directory_state {
   explicit directory_state(self_pointer parent) : self{parent} {}
 
   conversation_actor lookup(const model::conversation_name& x);
+  /// @returns whether it was active.
+  bool wake_up(const model::conversation_name& x);
   void passivate(const model::conversation_name& x, const conversation_actor& who);
   void retain();
   void retained_some(const retained& x);

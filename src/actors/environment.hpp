@@ -73,6 +73,8 @@ struct environment {
   const std::string incarnation;
   log_health_board log_health;
   redis_health_board redis_health;
+  /// Entries on their way to be PUBLISHed; what is beyond it is not.
+  model::byte_budget spoken{16 * 1024 * 1024};
   /// Wall clock, milliseconds since 1970. Tests replace it.
   std::function<std::int64_t()> wall_ms;
   /// How the writer waits for drafts, in its own thread; empty: by the actors' clock, whose time

@@ -238,6 +238,9 @@ using conversation_actor = caf::typed_actor<
 /// DIRECTORY: name → conversation of this node; spawns on first use, and only it ends one.
 using directory_actor = caf::typed_actor<
     caf::replies_to<atom::lookup, model::conversation_name>::with<conversation_actor>,
+    // Its stream in Redis may have grown: told on if it is active, since others read it when they
+    // begin.
+    caf::replies_to<atom::wake_up, model::conversation_name>::with<bool>,
     // An idle conversation asks to be ended.
     caf::reacts_to<atom::passivate, model::conversation_name, conversation_actor>,
     // To itself: let the writer do a step of retention, and tell the conversations.

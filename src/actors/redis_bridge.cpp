@@ -198,13 +198,16 @@ void redis_bridge_state::wake(const model::conversation_name& to, std::vector<st
   auto count = ids.size();
   under_way += count;
   auto shared = std::make_shared<std::vector<std::string>>(std::move(ids));
-  self->request(copier, caf::infinite, atom::wake::value, to)
-      .then([this, shared, count](bool) { woken(std::move(*shared), count); },
-            [this, count](const caf::error& why) {
-              // They stay pending.
-              spdlog::debug("pointers: {}", self->system().render(why));
-              woken({}, count);
-            });
+  auto answered = [this, shared, count](bool) { woken(std::move(*shared), count); };
+  auto failed = [this, count](const caf::error& why) {
+    // They stay pending.
+    spdlog::debug("pointers: {}", self->system().render(why));
+    woken({}, count);
+  };
+  if (copier)
+    self->request(copier, caf::infinite, atom::wake::value, to).then(answered, failed);
+  else
+    self->request(directory, caf::infinite, atom::wake_up::value, to).then(answered, failed);
 }
 
 void redis_bridge_state::woken(std::vector<std::string> ids, std::size_t count) {
@@ -230,13 +233,14 @@ void redis_bridge_state::work_again(std::int64_t wait_ms) {
 
 redis_bridge_actor::behavior_type redis_bridge(redis_bridge_state::self_pointer self,
                                                bridge_options how, stream_copier_actor copier,
-                                               environment* env) {
+                                               directory_actor directory, environment* env) {
   abort_on_exceptions(*self);
   auto& state = self->state;
   state.env = env;
   state.redis.emplace(how.redis);
   state.how = std::move(how);
   state.copier = std::move(copier);
+  state.directory = std::move(directory);
   state.work_again(0);
   return {
       [&state](atom::work) { state.work(); },

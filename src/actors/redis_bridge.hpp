@@ -1,9 +1,10 @@
 // This node's consumer in the group of the fan-out stream: pointers become wake-ups (DESIGN §8).
 //
 // A pointer is acknowledged when its wake-up was answered: in role bridge everything that the
-// conversation's stream held by then is in the log. Until then it is pending, and comes again to
-// this consumer when it restarts, or to another one that claims it. Repeats are harmless: what is
-// delivered comes from the stream, by its place.
+// conversation's stream held by then is in the log; in role log the conversation, if it is active,
+// is told to look. Until then it is pending, and comes again to this consumer when it restarts, or
+// to another one that claims it. Repeats are harmless: what is delivered comes from the stream, by
+// its place.
 #pragma once
 
 #include "actors/environment.hpp"
@@ -58,7 +59,9 @@ struct redis_bridge_state {
   bridge_options how;
   std::optional<store::redis_connection> redis;
   quiet_log complaints;
+  /// In role bridge; null in role log.
   stream_copier_actor copier;
+  directory_actor directory;
 
   bool joined = false;
   /// Through which of its own pending ones it has read since it joined; `>`: all of them.
@@ -74,6 +77,6 @@ struct redis_bridge_state {
 
 redis_bridge_actor::behavior_type redis_bridge(redis_bridge_state::self_pointer self,
                                                bridge_options how, stream_copier_actor copier,
-                                               environment* env);
+                                               directory_actor directory, environment* env);
 
 } // namespace confab::actors

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "actors/interfaces.hpp"
+#include "model/run.hpp"
 #include "store/stream_ledger.hpp"
 
 namespace confab::actors {
@@ -16,6 +17,7 @@ namespace atom {
 using copied = caf::atom_constant<caf::atom("copied")>;
 using grew = caf::atom_constant<caf::atom("grew")>;
 using mirrored = caf::atom_constant<caf::atom("mirrored")>;
+using publish = caf::atom_constant<caf::atom("publish")>;
 using pass = caf::atom_constant<caf::atom("pass")>;
 using wake = caf::atom_constant<caf::atom("wake")>;
 using watch = caf::atom_constant<caf::atom("watch")>;
@@ -66,10 +68,25 @@ using stream_mirror_actor = caf::typed_actor<
     caf::reacts_to<atom::look, model::conversation_name>, caf::reacts_to<atom::work>,
     caf::reacts_to<atom::mirrored>>;
 
-/// Whom a conversation tells about itself; both null without Redis.
+// PUB/SUB ---------------------------------------------------------------------------------------
+
+/// PUBSUB_LISTENER: appends what others PUBLISH; to the conversation it is one more publisher.
+using pubsub_listener_actor = client_actor::extend<
+    // To itself: publish one again whose append has failed; hear what is new.
+    caf::reacts_to<atom::append, std::uint64_t>, caf::reacts_to<atom::work>>;
+
+using spoken_runs = std::vector<model::run_ptr>;
+
+/// PUBSUB_SPEAKER: PUBLISHes entries.
+using pubsub_speaker_actor = caf::typed_actor<
+    // These were appended; their bytes were taken from `environment::spoken`.
+    caf::reacts_to<atom::publish, model::conversation_name, spoken_runs>>;
+
+/// Whom a conversation tells about itself; null where nobody wants to know.
 struct stream_actors {
   stream_copier_actor copier;
   stream_mirror_actor mirror;
+  pubsub_speaker_actor speaker;
 };
 
 // REDIS_BRIDGE ----------------------------------------------------------------------------------
@@ -84,5 +101,6 @@ using redis_bridge_actor = caf::typed_actor<
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::copied_read)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::mirror_moves)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::spoken_runs)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::model::copy_range)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::model::seq)

@@ -1,5 +1,6 @@
 #include "actors/redis_streams.hpp"
 
+#include "actors/pubsub.hpp"
 #include "actors/redis_bridge.hpp"
 #include "actors/stream_copier.hpp"
 #include "actors/stream_mirror.hpp"
@@ -39,9 +40,12 @@ std::int64_t redis_time_ms(const store::redis_options& how, std::int64_t otherwi
 model::result<std::unique_ptr<redis_streams>>
 redis_streams::open(const streams_options& how, store::log_writer& session, environment& env) {
   auto* ledger = session.ledger();
-  if (ledger == nullptr)
-    return model::error{model::code::unsupported, "redis.role = bridge needs a log of its own"};
   std::unique_ptr<redis_streams> made{new redis_streams{how, env}};
+  if (ledger == nullptr) {
+    made->wakes_only_ = true;
+    made->origin_ = env.incarnation;
+    return made;
+  }
   std::random_device random;
   auto number = static_cast<std::int64_t>((std::uint64_t{random()} << 31) ^ random());
   auto now = env.wall_ms();
@@ -60,6 +64,8 @@ redis_streams::open(const streams_options& how, store::log_writer& session, envi
 stream_actors
 redis_streams::start(caf::actor_system& system, const ledger_writer_actor& writer,
                      const std::shared_ptr<const std::vector<log_reader_actor>>& readers) {
+  if (wakes_only_)
+    return {};
   copier_options copying{.redis = how_.redis,
                          .import_all = how_.import_all,
                          .reconcile_ms = how_.reconcile_ms,
@@ -67,24 +73,36 @@ redis_streams::start(caf::actor_system& system, const ledger_writer_actor& write
                          .since_ms = since_ms_};
   mirror_options mirroring{
       .redis = how_.redis, .origin = origin_, .since_ms = mirror_since_ms_, .maxlen = how_.maxlen};
-  streams_ = {
-      system.spawn<caf::detached>(stream_copier, std::move(copying), writer, readers, &env_),
-      system.spawn<caf::detached>(stream_mirror, std::move(mirroring), writer, readers, &env_)};
+  streams_.copier =
+      system.spawn<caf::detached>(stream_copier, std::move(copying), writer, readers, &env_);
+  streams_.mirror =
+      system.spawn<caf::detached>(stream_mirror, std::move(mirroring), writer, readers, &env_);
+  if (!how_.pubsub_out.empty())
+    streams_.speaker =
+        system.spawn<caf::detached>(pubsub_speaker, how_.redis, how_.pubsub_out, &env_);
   spawned_ = {caf::actor_cast<caf::actor>(streams_.copier),
               caf::actor_cast<caf::actor>(streams_.mirror)};
+  if (streams_.speaker)
+    spawned_.push_back(caf::actor_cast<caf::actor>(streams_.speaker));
   return streams_;
 }
 
 void redis_streams::join(caf::actor_system& system, const directory_actor& directory) {
-  caf::anon_send(streams_.copier, atom::open::value, directory);
+  if (streams_.copier)
+    caf::anon_send(streams_.copier, atom::open::value, directory);
+  // Behind which pointers are of no use: conversations read their streams when they begin.
+  auto begin = wakes_only_ ? "$" : how_.import_all ? "0" : std::to_string(since_ms_ - 1) + "-0";
   bridge_options bridging{.redis = how_.redis,
                           .group = how_.group,
                           .consumer = "confab-" + origin_,
                           .origin = origin_,
-                          .begin_id = how_.import_all ? "0" : std::to_string(since_ms_ - 1) + "-0",
+                          .begin_id = begin,
                           .fanout_ms = how_.fanout_ms};
-  spawned_.push_back(caf::actor_cast<caf::actor>(
-      system.spawn<caf::detached>(redis_bridge, std::move(bridging), streams_.copier, &env_)));
+  spawned_.push_back(caf::actor_cast<caf::actor>(system.spawn<caf::detached>(
+      redis_bridge, std::move(bridging), streams_.copier, directory, &env_)));
+  if (!how_.pubsub_in.empty())
+    spawned_.push_back(caf::actor_cast<caf::actor>(system.spawn<caf::detached>(
+        pubsub_listener, how_.redis, how_.pubsub_in, directory, &env_)));
 }
 
 void redis_streams::leave() {

@@ -20,11 +20,15 @@ struct streams_options {
   std::int64_t reconcile_ms = 5'000;
   std::uint64_t maxlen = 0;
   std::int64_t fanout_ms = 0;
+  /// Channel patterns with `*`, and with `{name}`; empty: none.
+  std::string pubsub_in = {};
+  std::string pubsub_out = {};
 };
 
 class redis_streams {
 public:
-  /// @param session tells who this log is, and when it was first bridged.
+  /// @param session tells who this log is, and when it was first bridged. One that keeps no ledger
+  /// is Redis itself: then there is nothing to copy, and pointers only wake.
   /// Errors: those of `store::stream_ledger::remember`.
   [[nodiscard]] static model::result<std::unique_ptr<redis_streams>>
   open(const streams_options& how, store::log_writer& session, environment& env);
@@ -47,6 +51,7 @@ private:
   environment& env_;
   /// The mark of this log's own entries and pointers.
   std::string origin_;
+  bool wakes_only_ = false;
   std::int64_t since_ms_ = 0;
   std::int64_t mirror_since_ms_ = 0;
   stream_actors streams_;

@@ -75,6 +75,7 @@ void stream_copier_state::ask_ledger(const model::conversation_name& of, source&
       return rest(of, found, got.why(), short_rest);
     found.stored = *got;
     found.at = got->value_or(model::stream_place{});
+    found.passed = 0;
     found.now = phase::idle;
     make_due(of, found);
   };
@@ -158,10 +159,10 @@ void stream_copier_state::sift(const model::conversation_name& of, std::shared_p
 void stream_copier_state::publish(const model::conversation_name& of, source& x, page&& made) {
   x.more = made.more;
   if (made.drafts.empty()) {
+    x.passed += made.through.place - x.at.place;
     x.at = made.through;
     x.now = phase::idle;
-    auto noted = x.stored ? x.stored->place : 0;
-    if (x.at.place < noted || x.at.place - noted >= own_entries_max)
+    if (x.passed >= own_entries_max)
       return pass(of, x);
     if (!x.more)
       return settle(of, x);
@@ -253,6 +254,7 @@ void stream_copier_state::learn_type(const model::conversation_name& of) {
 
 void stream_copier_state::committed(const model::conversation_name& of, source& x) {
   x.stored = x.at = x.range->through;
+  x.passed = 0;
   if (x.doubtful < x.at.id)
     x.doubtful = {};
   x.now = phase::idle;

@@ -57,6 +57,8 @@ struct stream_copier_state {
     std::optional<model::stream_place> stored;
     /// What was read through; beyond `stored` only entries of our own.
     model::stream_place at;
+    /// How many of those were passed over.
+    std::uint64_t passed = 0;
     /// The stream has turned out to be another one: it is read from its beginning, behind a `gap`.
     bool restarts = false;
     /// After a loss: those with an id up to this one may have been copied before.

@@ -263,7 +263,14 @@ void stream_mirror_state::work() {
     due.insert(due.end(), names.begin(), names.end());
     return schedule_work(std::max<std::int64_t>(20, redis->retry_in_ms()));
   }
-  env->redis_health.up("mirrors");
+  // Also one that answers may refuse: full, or a replica by now.
+  auto refused = std::find_if(replies->begin(), replies->end(), [](const auto& x) {
+    return x.is(store::redis_reply::kind::error) && !x.refuses("WRONGTYPE");
+  });
+  if (refused == replies->end())
+    env->redis_health.up("mirrors");
+  else
+    env->redis_health.down("mirrors", unexpected(*refused, mirror_script.name).detail);
   if (std::exchange(walk_again, false))
     walk("");
   for (std::size_t i = 0; i < names.size(); ++i)

@@ -8,13 +8,14 @@ import multiprocessing
 import os
 import random
 import socket
+import subprocess
 import threading
 import time
 
 import redis
 
 from redis_support import Redis, redis_server
-from support import (PATIENCE_S, SEED, Client, Server, Wire, equal, eventually, expect, log_of, publish, ready, request, run,
+from support import (CONFAB, PATIENCE_S, SEED, Client, Server, Wire, equal, eventually, expect, log_of, publish, ready, request, run,
                      scratch, served)
 
 FANOUT = "stream:fanout:all-conversations"
@@ -380,6 +381,45 @@ def log_is_new(confab):
     return answer.json()["entries"] if answer.status == 200 and answer.json()["entries"] else None
 
 
+# --- Pub/Sub
+
+
+def old_paths_over_channels_are_heard_and_spoken_to():
+    with redis_server() as server, served(*options(server, "--redis.pubsub_in=chat:stream:*",
+                                                   "--redis.pubsub_out=conversation:{name}")) as confab, Wire(confab) as wire:
+        wire.subscribe("room/1", after="start")
+        wire.until_live("room/1")
+        old = server.client.pubsub(ignore_subscribe_messages=True)
+        old.subscribe("conversation:room/1")
+        old.get_message(timeout=5)
+        eventually(lambda: server.client.publish("chat:stream:a b", "no name") == 1, "Confab listens")
+        for i in range(200):
+            server.client.publish("chat:stream:room/1", json.dumps({"n": i}))
+        server.client.publish("chat:stream:room/1", b"\xff")
+        entries = wire.entries(201, "room/1")
+        equal([x["payload"] for x in entries], [*({"n": i} for i in range(200)), {"base64": "/w=="}])
+        server.add("room/1", '"added"')
+        entries += wire.entries(1, "room/1")
+        publish(confab, "room/1", "published")
+        entries += wire.entries(1, "room/1")
+        spoken = []
+        eventually(lambda: (x := old.get_message(timeout=1)) is not None and (spoken.append(json.loads(x["data"])) or
+                                                                             len(spoken) == 203), "all are spoken")
+        equal([(x["conversation"], x["seq"], x["payload"]) for x in spoken],
+              [("room/1", x["seq"], x["payload"]) for x in entries])
+        eventually(lambda: len(raw(server, "room/1")) == 203, "what was heard is mirrored like all that is published")
+
+
+def channels_that_would_feed_themselves_are_refused():
+    with scratch() as top:
+        for arguments, word in ((("--redis.pubsub_in=a:*", "--redis.pubsub_out=a:{name}"), "for ever"),
+                                (("--redis.pubsub_in=a",), "redis.pubsub_in"), (("--redis.pubsub_out=a:*",), "redis.pubsub_out")):
+            done = subprocess.run([CONFAB, "serve", "--net.port=0", f"--store.directory={top}/data",
+                                   "--redis.address=127.0.0.1:1", *arguments], capture_output=True, text=True,
+                                  timeout=PATIENCE_S, check=False)
+            expect(done.returncode == 2 and word in done.stderr, "refused with the reason", done)
+
+
 # --- 3. trouble
 
 
@@ -565,7 +605,7 @@ def redis_that_forgets_a_second_announces_each_loss():
             eventually(lambda: have <= {y.get("source_id") for y in log_of(confab, x)}, f"{x}: what is left is in the log")
 
 
-def trouble(server, begin, end, wait_s=2.0):
+def trouble(server, begin, end, wait_s=2.0, word=None):
     with served(*options(server, "--redis.reconcile_ms=200")) as confab, Wire(confab) as wire:
         for name in ("t", "u"):
             wire.subscribe(name, after="start")
@@ -573,6 +613,8 @@ def trouble(server, begin, end, wait_s=2.0):
             time.sleep(0.3)
             begin(confab)
             time.sleep(wait_s)
+            if word is not None:
+                eventually(lambda: word in ready(confab).json().get("redis", ""), "/readyz says so")
             end()
             time.sleep(0.3)
             load.stop()
@@ -602,14 +644,14 @@ def a_redis_that_is_slow_is_waited_for():
 def a_redis_out_of_memory_takes_the_mirror_later():
     with redis_server() as server:
         trouble(server, lambda _: server.client.config_set("maxmemory", "1mb"),
-                lambda: server.client.config_set("maxmemory", "0"))
+                lambda: server.client.config_set("maxmemory", "0"), word="OOM")
 
 
 def a_redis_that_became_read_only_takes_the_mirror_later():
     with redis_server() as server:
         def demote(_):
             server.client.replicaof("127.0.0.1", 1)
-        trouble(server, demote, lambda: server.client.replicaof("no", "one"))
+        trouble(server, demote, lambda: server.client.replicaof("no", "one"), word="READONLY")
 
 
 def connections_cut_in_the_middle_of_replies_lose_and_repeat_nothing():
@@ -650,6 +692,21 @@ def what_a_dead_consumer_left_is_claimed_and_nothing_is_delivered_twice():
         equal([x["source_id"] for x in log_of(confab, "c")], ids)
 
 
+def in_role_log_a_pointer_wakes_the_conversation():
+    with redis_server() as server, Server(":memory:", *options(server, "--redis.role=log",
+                                                               "--redis.reconcile_ms=3600000")) as confab, Wire(confab) as wire:
+        wire.subscribe("c", after="start")
+        wire.until_live("c")
+        eventually(lambda: server.client.exists(FANOUT), "the group is there")
+        for i in range(3):
+            server.add("c", str(i))
+            equal(wire.entries(1, "c")[0]["payload"], i)
+        wire.publish("c", "own")
+        equal(wire.entries(1, "c")[0]["payload"], "own")
+        server.client.xadd(FANOUT, {"x": "y"})
+        eventually(lambda: pending(server) == 0, "everything is acknowledged")
+
+
 if __name__ == "__main__":
     run(entries_of_others_arrive_live_with_and_without_a_pointer,
         a_conversation_that_nobody_follows_is_copied_by_its_pointer,
@@ -662,6 +719,8 @@ if __name__ == "__main__":
         what_is_published_is_mirrored_once_in_order_and_does_not_come_back,
         an_outage_is_caught_up_in_order_even_behind_a_restart_of_confab,
         a_deleted_conversation_does_not_come_back_and_takes_what_is_new,
+        old_paths_over_channels_are_heard_and_spoken_to,
+        channels_that_would_feed_themselves_are_refused,
         redis_killed_twenty_times_under_load_loses_and_repeats_nothing,
         redis_that_forgets_a_second_announces_each_loss,
         redis_stopped_for_thirty_seconds_holds_nobody_up,
@@ -670,4 +729,5 @@ if __name__ == "__main__":
         a_redis_out_of_memory_takes_the_mirror_later,
         a_redis_that_became_read_only_takes_the_mirror_later,
         connections_cut_in_the_middle_of_replies_lose_and_repeat_nothing,
-        what_a_dead_consumer_left_is_claimed_and_nothing_is_delivered_twice)
+        what_a_dead_consumer_left_is_claimed_and_nothing_is_delivered_twice,
+        in_role_log_a_pointer_wakes_the_conversation)

@@ -175,6 +175,20 @@ class CursorOfConnection(StreamWithCursor):
         return f"cursor:{self.conversation}:{self.rng.random()}"
 
 
+class OneCursorPerClient(StreamWithCursor):
+    """One key per client: where it was in one conversation is overwritten by the next one that it looks at."""
+
+    def session(self, client):
+        self.pause()
+        others = client.xrevrange(stream("other"), count=1)
+        if others:
+            client.set(self.cursor_key(), others[0][0])
+        super().session(client)
+
+    def cursor_key(self):
+        return f"cursor:{id(self)}"
+
+
 class TwoAdds:
     """A producer that adds entry and pointer in two steps, and dies in between now and then."""
 
@@ -195,6 +209,7 @@ NAIVE = {
     "one consumer group for all nodes": GroupAsBroadcast,
     "cursor saved as sent, every 0.2 s": StreamWithCursor,
     "cursor under the connection's id": CursorOfConnection,
+    "one cursor key for all conversations": OneCursorPerClient,
 }
 
 

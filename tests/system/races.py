@@ -20,6 +20,7 @@ def produce(port, name, count, seed, pace_s):
     for n in range(count):
         payload = json.dumps({"n": n})
         adds.add(name, payload)
+        client.xadd(naive.stream("other"), {"payload": payload})
         client.rpush(f"history:{name}", payload)
         client.publish(f"live:{name}", payload)
         time.sleep(pace_s)
@@ -86,6 +87,7 @@ def race_confab(count, readers, seed, pace_s=0.001):
             await asyncio.sleep(0.05)
         received = [[y["payload"]["n"] for y in x.follows["race"].entries] for x in clients]
         for x in clients:
+            await x.until(lambda: x.socket is not None, "connected")
             await x.stop()
         return received
 

@@ -19,6 +19,7 @@ DEFECTS = {
     "one consumer group for all nodes": (True, False),
     "cursor saved as sent, every 0.2 s": (False, True),
     "cursor under the connection's id": (False, True),
+    "one cursor key for all conversations": (True, False),
 }
 
 
