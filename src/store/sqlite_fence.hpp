@@ -48,11 +48,12 @@ public:
 private:
   [[nodiscard]] bool write();
 
-  /// 4 MiB: a checkpoint this long stalls the writer for milliseconds.
-  static constexpr int checkpoint_pages = 1000;
-  /// 16 MiB: then readers are waited for, shortly, so that the WAL can start again from its
+  /// 16 MiB: the pages of busy conversations are written once instead of four times. A checkpoint
+  /// this long stalls the writer for milliseconds.
+  static constexpr int checkpoint_pages = 4000;
+  /// 32 MiB: then readers are waited for, shortly, so that the WAL can start again from its
   /// beginning.
-  static constexpr int restart_pages = 4096;
+  static constexpr int restart_pages = 2 * checkpoint_pages;
   static constexpr int restart_wait_ms = 100;
 
   database& db_;

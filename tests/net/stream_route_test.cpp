@@ -57,7 +57,8 @@ http_request append(std::string body, std::string type, fields more = {}) {
 
 std::vector<std::string> payloads(const http_request& x) {
   std::vector<std::string> result;
-  for (const auto& y : command_of<publish_command>(x).drafts->drafts)
+  auto command = command_of<publish_command>(x);
+  for (const auto& y : command.drafts->drafts)
     result.push_back(y.payload);
   return result;
 }
