@@ -33,44 +33,43 @@ constexpr std::chrono::milliseconds long_rest{60'000};
 // sender, time, kind, message. Answers the seq that the mirror has by then: a lower one than asked
 // for means that Redis has lost some, and nothing was added.
 constinit const store::redis_script mirror_script{"the script that mirrors entries", R"lua(
+local call = redis.call
 local stream, fanout, mirror = KEYS[1], KEYS[2], KEYS[3]
-local wanted = {[stream] = 'stream', [fanout] = 'stream', [mirror] = 'hash'}
-for key, kind in pairs(wanted) do
-  local is = redis.call('TYPE', key).ok
-  if is ~= 'none' and is ~= kind then
-    return redis.error_reply('WRONGTYPE a key of the mirror holds a ' .. is)
-  end
-end
 local origin, epoch, after, through = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local forced, maxlen, name = ARGV[5] == '1', ARGV[6], ARGV[7]
-local known, from = redis.call('HGET', mirror, origin), after
+local maxlen, name = ARGV[6], ARGV[7]
+-- The other two are refused by the first command on them, before anything is written.
+local kind = call('TYPE', fanout).ok
+if kind ~= 'stream' and kind ~= 'none' then
+  return redis.error_reply('WRONGTYPE the fan-out key holds a ' .. kind)
+end
+local known, from = call('HGET', mirror, origin), after
 if known then
   local in_epoch, seq = string.match(known, '^(%S+) (%d+)$')
   if in_epoch == epoch then
     from = tonumber(seq)
-    if from < after and not forced then return from end
+    if from < after and ARGV[5] ~= '1' then return from end
   end
+end
+local function add(...)
+  if maxlen == '0' then return call('XADD', stream, '*', ...) end
+  return call('XADD', stream, 'MAXLEN', '~', maxlen, '*', ...)
 end
 for i = 8, #ARGV, 6 do
   if tonumber(ARGV[i]) > from then
-    local add = {'XADD', stream}
-    if maxlen ~= '0' then
-      for _, x in ipairs({'MAXLEN', '~', maxlen}) do add[#add + 1] = x end
+    local payload, sender, time, kind, message = unpack(ARGV, i + 1, i + 5)
+    local id
+    if message == '' then
+      id = add('payload', payload, 'conversation_id', name, 'sender_id', sender, 'timestamp', time,
+               'kind', kind, 'origin', origin)
+    else
+      id = add('payload', payload, 'conversation_id', name, 'sender_id', sender, 'timestamp', time,
+               'kind', kind, 'origin', origin, 'message', message)
     end
-    for _, x in ipairs({'*', 'payload', ARGV[i + 1], 'conversation_id', name, 'sender_id', ARGV[i + 2],
-                        'timestamp', ARGV[i + 3], 'kind', ARGV[i + 4], 'origin', origin}) do
-      add[#add + 1] = x
-    end
-    if ARGV[i + 5] ~= '' then
-      add[#add + 1] = 'message'
-      add[#add + 1] = ARGV[i + 5]
-    end
-    local id = redis.call(unpack(add))
-    redis.call('XADD', fanout, '*', 'conversation_id', name, 'stream_key', stream, 'entry_id', id,
-               'origin', origin)
+    call('XADD', fanout, '*', 'conversation_id', name, 'stream_key', stream, 'entry_id', id, 'origin',
+         origin)
   end
 end
-if through > from or known == false then redis.call('HSET', mirror, origin, epoch .. ' ' .. ARGV[4]) end
+if through > from or not known then call('HSET', mirror, origin, epoch .. ' ' .. ARGV[4]) end
 return math.max(through, from)
 )lua"};
 
