@@ -569,6 +569,45 @@ def redis_killed_twenty_times_under_load_loses_and_repeats_nothing():
               f"{sum(map(len, load.published.values()))} published")
 
 
+async def confab_killed_under_load_copies_and_mirrors_each_once():
+    rng = random.Random(SEED)
+    names = [f"z/{i}" for i in range(6)]
+    with redis_server() as server, served(*options(server, "--redis.reconcile_ms=200")) as confab:
+        until = threading.Event()
+        others = random.Random(SEED + 1)
+        added = {x: 0 for x in names}
+
+        def add():
+            while not until.is_set():
+                name = others.choice(names)
+                added[name] += 1
+                server.add(name, json.dumps({"other": added[name]}), pointer=added[name] % 4 != 0)
+                time.sleep(0.001)
+
+        adding = threading.Thread(target=add)
+        adding.start()
+        clients = [Client(confab, f"c{i}", random.Random(rng.random()), names[i:i + 2] or names[:1]).start() for i in range(6)]
+        for kill in range(8):
+            for x in clients:
+                for n in range(20):
+                    x.publish(rng.choice(list(x.follows)), {"own": [x.name, kill, n]})
+            await asyncio.sleep(0.1 + rng.random() * 0.5)
+            await asyncio.to_thread(confab.restart)
+        until.set()
+        await asyncio.to_thread(adding.join)
+        for x in clients:
+            await x.until(lambda: not x.drafts, "every draft has its receipt")
+        for name in names:
+            await asyncio.to_thread(eventually, lambda: log_is_stream(confab, server, name, say=False), f"{name} is its stream")
+            log = await asyncio.to_thread(log_of, confab, name)
+            equal(gaps(log), [], "a gap without cause")
+            equal(len(copies(log)), added[name], f"{name}: copies")
+        for x in clients:
+            await x.until(lambda: x.socket is not None, "connected")
+            await x.stop()
+        print(f"  {sum(added.values())} added, {8 * 6 * 20} published, 8 kills")
+
+
 def redis_that_forgets_a_second_announces_each_loss():
     names = ["e/1", "e/2"]
     rng = random.Random(SEED)
@@ -692,6 +731,25 @@ def what_a_dead_consumer_left_is_claimed_and_nothing_is_delivered_twice():
         equal([x["source_id"] for x in log_of(confab, "c")], ids)
 
 
+def pointers_are_removed_when_every_group_has_acknowledged_them_and_not_before():
+    with redis_server("stream-node-max-bytes 0") as server, served(*options(server, "--redis.fanout_ms=1")) as confab:
+        # A group of others that has read 260 pointers, and acknowledged all but the 250th.
+        server.client.xgroup_create(FANOUT, "others", "0", mkstream=True)
+        for i in range(500):
+            server.add("c", str(i))
+        eventually(lambda: log_is_stream(confab, server, "c"), "copied")
+        taken = server.client.xreadgroup("others", "x", {FANOUT: ">"}, count=260)[0][1]
+        server.client.xack(FANOUT, "others", *[i for i, _ in taken if i != taken[249][0]])
+        # Redis trims whole nodes of 100.
+        eventually(lambda: server.client.xlen(FANOUT) == 300, "those before the 200th are removed")
+        equal(server.client.xpending_range(FANOUT, "others", "-", "+", 10)[0]["message_id"], taken[249][0])
+        server.client.xack(FANOUT, "others", taken[249][0])
+        rest = server.client.xreadgroup("others", "x", {FANOUT: ">"})[0][1]
+        equal(len(rest), 240)
+        server.client.xack(FANOUT, "others", *[i for i, _ in rest])
+        eventually(lambda: server.client.xlen(FANOUT) <= 100, "the rest is removed, but for a node")
+
+
 def in_role_log_a_pointer_wakes_the_conversation():
     with redis_server() as server, Server(":memory:", *options(server, "--redis.role=log",
                                                                "--redis.reconcile_ms=3600000")) as confab, Wire(confab) as wire:
@@ -722,6 +780,7 @@ if __name__ == "__main__":
         old_paths_over_channels_are_heard_and_spoken_to,
         channels_that_would_feed_themselves_are_refused,
         redis_killed_twenty_times_under_load_loses_and_repeats_nothing,
+        confab_killed_under_load_copies_and_mirrors_each_once,
         redis_that_forgets_a_second_announces_each_loss,
         redis_stopped_for_thirty_seconds_holds_nobody_up,
         a_script_that_was_flushed_is_loaded_again,
@@ -730,4 +789,5 @@ if __name__ == "__main__":
         a_redis_that_became_read_only_takes_the_mirror_later,
         connections_cut_in_the_middle_of_replies_lose_and_repeat_nothing,
         what_a_dead_consumer_left_is_claimed_and_nothing_is_delivered_twice,
+        pointers_are_removed_when_every_group_has_acknowledged_them_and_not_before,
         in_role_log_a_pointer_wakes_the_conversation)
