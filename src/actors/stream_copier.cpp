@@ -338,7 +338,10 @@ stream_copier(stream_copier_state::self_pointer self, copier_options how,
       [](atom::superseded, const model::conversation_name&) {
         // It subscribes to nothing.
       },
-      [&state](atom::open, const directory_actor& x) { state.directory = x; },
+      [&state](atom::open, const directory_actor& x) {
+        state.directory = x;
+        state.schedule_work(0);
+      },
       [&state](atom::wake, const model::conversation_name& x) { return state.wake(x); },
       [&state](atom::look, const model::conversation_name& x) { state.look(x); },
       [&state](atom::watch, const model::conversation_name& x, bool watched) {

@@ -236,6 +236,22 @@ def hostile_pointers_and_entries_are_skipped():
         expect(lines.count("points to no entry") < 20, "log lines are limited", lines.count("points to no entry"))
 
 
+def pages_that_are_larger_than_a_reply_may_be_are_read_in_parts():
+    with redis_server() as server, served(*options(server, "--redis.reconcile_ms=200",
+                                                   "--redis.reply_bytes=1048576")) as confab, Wire(confab) as wire:
+        wire.subscribe("c", after="start")
+        wire.until_live("c")
+        server.add("c", '"first"')
+        wire.entries(1, "c")
+        with server.client.pipeline() as pipe:
+            for n in range(200):
+                pipe.xadd(stream("c"), {"payload": json.dumps({"n": n, "filler": "x" * 20_000})})
+            pipe.execute()
+        equal([x["payload"]["n"] for x in wire.entries(200, "c")], list(range(200)))
+        eventually(lambda: log_is_stream(confab, server, "c"), "each once")
+        eventually(lambda: ready(confab).json() == {"ready": True}, "/readyz")
+
+
 # --- gaps
 
 
@@ -771,6 +787,7 @@ if __name__ == "__main__":
         what_is_old_is_imported_when_asked_for,
         twenty_thousand_entries_reach_clients_that_drop_each_once_in_stream_order,
         hostile_pointers_and_entries_are_skipped,
+        pages_that_are_larger_than_a_reply_may_be_are_read_in_parts,
         a_stream_that_was_trimmed_while_confab_was_away_shows_a_gap_with_the_right_number,
         a_stream_that_was_deleted_and_filled_to_the_same_length_is_recognised,
         a_replica_that_was_promoted_behind_is_recognised_and_nothing_comes_twice,
