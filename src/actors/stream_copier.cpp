@@ -76,6 +76,7 @@ void stream_copier_state::ask_ledger(const model::conversation_name& of, source&
     found.stored = *got;
     found.at = got->value_or(model::stream_place{});
     found.passed = 0;
+    found.gap.reset();
     found.now = phase::idle;
     make_due(of, found);
   };
@@ -158,6 +159,13 @@ void stream_copier_state::sift(const model::conversation_name& of, std::shared_p
 
 void stream_copier_state::publish(const model::conversation_name& of, source& x, page&& made) {
   x.more = made.more;
+  if (x.gap && made.drafts.empty() && made.more && made.through.id <= x.doubtful) {
+    x.at = made.through;
+    x.now = phase::idle;
+    return make_due(of, x);
+  }
+  if (x.gap)
+    made.drafts.insert(made.drafts.begin(), *std::exchange(x.gap, std::nullopt));
   if (made.drafts.empty()) {
     x.passed += made.through.place - x.at.place;
     x.at = made.through;

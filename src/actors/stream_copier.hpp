@@ -61,6 +61,9 @@ struct stream_copier_state {
     std::uint64_t passed = 0;
     /// The stream has turned out to be another one: it is read from its beginning, behind a `gap`.
     bool restarts = false;
+    /// Of a loss: committed with the first entries that the log has not, or at the end. Until then
+    /// what was read is not stored, so that whoever begins again knows of the loss.
+    std::optional<model::draft> gap;
     /// After a loss: those with an id up to this one may have been copied before.
     model::entry_id doubtful;
     std::string content_type{model::json_content_type};

@@ -137,8 +137,10 @@ bool stream_copier_state::read(const model::conversation_name& of, source& x,
 }
 
 model::entry_id stream_copier_state::look_from(const source& x) const {
-  if (x.stored || how.import_all)
+  if (x.stored)
     return x.at.id;
+  if (how.import_all)
+    return {};
   // The last id before this log was first bridged.
   return {static_cast<std::uint64_t>(how.since_ms - 1), std::numeric_limits<std::int64_t>::max()};
 }
@@ -179,7 +181,7 @@ void stream_copier_state::looked(const model::conversation_name& of, source& x,
   if (next.what == kind::lost)
     return look_again(of, x);
   if (x.restarts)
-    made.drafts.push_back(model::gap_draft(model::gap_reason::lost, std::nullopt, x.stored->id));
+    x.gap = model::gap_draft(model::gap_reason::lost, std::nullopt, x.stored->id);
   else if (!x.stored && !how.import_all) {
     // What was there before this log was bridged is not missing; if the first one came afterwards,
     // nobody knows how many of those before it did.
@@ -194,7 +196,7 @@ void stream_copier_state::looked(const model::conversation_name& of, source& x,
                  made.drafts.front().payload);
   if (!seen->facts.holds_last)
     x.at.place = place_before(seen->facts);
-  if (seen->entries.empty() && !made.drafts.empty())
+  if (seen->entries.empty() && (x.gap || !made.drafts.empty()))
     x.at = {seen->facts.added, seen->facts.last_generated};
   x.restarts = false;
   x.bounded = x.bounded && seen->more;

@@ -338,6 +338,37 @@ def a_replica_that_was_promoted_behind_is_recognised_and_nothing_comes_twice():
             wire.silent()
 
 
+def an_older_state_of_many_pages_is_read_through_and_nothing_comes_twice():
+    with redis_server() as server, served(*options(server, "--redis.reconcile_ms=100")) as confab:
+        client = server.client
+        ids = []
+        for begin in range(0, 1500, 500):
+            with client.pipeline() as pipe:
+                for n in range(begin, begin + 500):
+                    pipe.xadd(stream("c"), {"payload": str(n)})
+                ids += pipe.execute()
+        client.xadd(FANOUT, {"conversation_id": "c", "stream_key": stream("c"), "entry_id": ids[-1]})
+        eventually(lambda: log_is_stream(confab, server, "c"), "copied")
+        for turn in range(3):
+            # Redis goes back to an older state and goes on, while Confab is killed now and then.
+            keep = 1400 - 100 * turn
+            kept = client.xrange(stream("c"), count=keep)
+            with client.pipeline() as pipe:
+                pipe.delete(stream("c"))
+                for i, fields in kept:
+                    pipe.xadd(stream("c"), fields, id=i)
+                pipe.execute()
+            new = server.add("c", json.dumps({"turn": turn}))
+            time.sleep(random.Random(SEED + turn).random() * 0.1)
+            confab.restart()
+            server.client.xadd(FANOUT, {"conversation_id": "c", "stream_key": stream("c"), "entry_id": new})
+            eventually(lambda: log_of(confab, "c")[-1].get("source_id") == new, "the new one")
+            log = log_of(confab, "c")
+            sources = [x["source_id"] for x in log if "source_id" in x]
+            equal(len(sources), len(set(sources)), "nothing twice")
+            equal(len(gaps(log)), turn + 1, "each loss is announced once")
+
+
 # --- mirrors
 
 
@@ -791,6 +822,7 @@ if __name__ == "__main__":
         a_stream_that_was_trimmed_while_confab_was_away_shows_a_gap_with_the_right_number,
         a_stream_that_was_deleted_and_filled_to_the_same_length_is_recognised,
         a_replica_that_was_promoted_behind_is_recognised_and_nothing_comes_twice,
+        an_older_state_of_many_pages_is_read_through_and_nothing_comes_twice,
         what_is_published_is_mirrored_once_in_order_and_does_not_come_back,
         an_outage_is_caught_up_in_order_even_behind_a_restart_of_confab,
         a_deleted_conversation_does_not_come_back_and_takes_what_is_new,
