@@ -214,6 +214,8 @@ struct readiness {
   std::string why;
   /// What is wrong with Redis while everything else goes on.
   std::string redis = {};
+  /// What durability rests on, for a person; may be empty.
+  std::string settings = {};
 };
 
 /// An I/O thread's part in running the actors. Used, and destroyed, by that thread.

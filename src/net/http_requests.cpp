@@ -32,6 +32,10 @@ void http_connection::carry_out(answer_readiness&) {
       thread_.shared().draining ? readiness{false, "draining"} : thread_.shared().backend.ready();
   if (state.ready) {
     std::string json = R"({"ready":true)";
+    if (!state.settings.empty()) {
+      json += R"(,"log":)";
+      wire::add_string(json, state.settings);
+    }
     if (!state.redis.empty()) {
       json += R"(,"redis":)";
       wire::add_string(json, state.redis);

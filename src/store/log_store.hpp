@@ -110,6 +110,8 @@ struct health {
   std::uint64_t commits = 0;
   std::uint64_t commit_failures = 0;
   std::uint64_t fences = 0;
+  /// What durability rests on outside of this process; empty: nothing.
+  std::string settings;
   /// Of moving pages from the write-ahead log to the database: costs disk, not entries.
   std::uint64_t checkpoint_failures = 0;
 };

@@ -9,22 +9,32 @@ namespace confab::store::redis_scripts {
 namespace {
 
 /// Scripts live as long as the process.
-redis_script with_observation(std::string_view name, std::string_view body) {
+redis_script made(std::string_view name, std::string_view first_line, std::string_view body) {
   static std::list<std::string> texts;
-  // With this line, a script that may not write (out of memory, read-only) does not even begin.
-  auto& text = texts.emplace_back("#!lua\n");
+  auto& text = texts.emplace_back(first_line);
   return {name, text.append(observation).append(body)};
+}
+
+/// Redis refuses it as a whole where it could not write: out of memory, read-only, too few
+/// replicas.
+redis_script writes(std::string_view name, std::string_view body) {
+  return made(name, "#!lua\n", body);
+}
+
+/// It reads even there, unless an epoch has to be replaced.
+redis_script reads(std::string_view name, std::string_view body) {
+  return made(name, "", body);
 }
 
 } // namespace
 
-const redis_script observe = with_observation("observe", R"lua(
+const redis_script observe = reads("observe", R"lua(
 return observe()
 )lua");
 
-const redis_script append = with_observation("append", append_body);
+const redis_script append = writes("append", append_body);
 
-const redis_script read = with_observation("read", R"lua(
+const redis_script read = reads("read", R"lua(
 local FROM, THROUGH = tonumber(ARGV[8]), tonumber(ARGV[9])
 local COUNT, BYTES = tonumber(ARGV[10]), tonumber(ARGV[11])
 local at, from_id, ids = tonumber(ARGV[12]), ARGV[13], ARGV[14] == 'ids'
@@ -75,7 +85,7 @@ result[3] = bounded
 return result
 )lua");
 
-const redis_script read_back = with_observation("read_back", R"lua(
+const redis_script read_back = reads("read_back", R"lua(
 local COUNT, at, id = tonumber(ARGV[10]), tonumber(ARGV[12]), ARGV[13]
 local o = observe()
 if o[1] == 0 or o[2] ~= KNOWN_EPOCH then return {o, 0, 0} end
@@ -89,7 +99,7 @@ end
 return result
 )lua");
 
-const redis_script change = with_observation("change", R"lua(
+const redis_script change = writes("change", R"lua(
 local what = ARGV[8]
 local o = observe()
 redis.call('ZCARD', INDEX)
@@ -109,7 +119,7 @@ end
 return redis.error_reply('ERR no such change')
 )lua");
 
-const redis_script trim = with_observation("trim", R"lua(
+const redis_script trim = writes("trim", R"lua(
 local KEEP, OLDEST = tonumber(ARGV[8]), ARGV[9]
 local TTL, INTERNAL_TTL, CURSOR = tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12]
 local STEP = 500
@@ -136,7 +146,7 @@ end
 return {removed, removed > 0 and observe() or o}
 )lua");
 
-const redis_script move_cursor = with_observation("move_cursor", R"lua(
+const redis_script move_cursor = writes("move_cursor", R"lua(
 local CURSOR, USER, CLIENT, EPOCH = KEYS[6], ARGV[8], ARGV[9], ARGV[10]
 local SEQ, ID, TTL = tonumber(ARGV[11]), ARGV[12], tonumber(ARGV[13])
 local before = redis.call('GET', CURSOR)
@@ -154,7 +164,7 @@ redis.call('SET', CURSOR, '{"client_id":' .. text(CLIENT) .. ',"user_id":' .. te
 return 1
 )lua");
 
-const redis_script cursor{"cursor", R"lua(#!lua
+const redis_script cursor{"cursor", R"lua(
 local whole, x = pcall(cjson.decode, redis.call('GET', KEYS[1]) or '')
 if not whole or type(x) ~= 'table' then return false end
 local function text(v) return type(v) == 'string' and v or '' end

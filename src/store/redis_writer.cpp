@@ -65,7 +65,6 @@ model::result<log_head> redis_writer::open_at(const model::conversation_name& na
     note(&why);
     return why;
   }
-  note(nullptr);
   return sight->head;
 }
 

@@ -59,8 +59,10 @@ private:
   [[nodiscard]] redis_call call_for(const work& x, std::size_t end, std::int64_t now_ms) const;
   void settle(work& x, const redis_reply& reply, std::int64_t now_ms);
   void fail(work& x, model::error why);
-  /// Keeps what `health` says.
+  /// Keeps what `health` says: null when something could be written.
   void note(const model::error* trouble);
+  /// Asks Redis how it keeps what it is given.
+  [[nodiscard]] model::status ask_settings();
   [[nodiscard]] model::result<redis_reply> change(const model::conversation_name& name,
                                                   std::vector<std::string> what);
   [[nodiscard]] model::result<std::optional<model::receipt>>

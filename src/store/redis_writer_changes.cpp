@@ -240,9 +240,30 @@ model::status redis_writer::move_cursors(std::span<const cursor_move> moves, std
   return model::nothing{};
 }
 
+model::status redis_writer::ask_settings() {
+  std::vector<redis_command> all{
+      {"CONFIG",
+       {"GET", "appendonly", "appendfsync", "save", "min-replicas-to-write", "maxmemory-policy"}}};
+  auto replies = session_.redis.send_all(all);
+  if (!replies)
+    return replies.why();
+  health_.settings = "Redis " + session_.redis.facts().version;
+  const auto& reply = replies->front();
+  if (!reply.is(kind::array)) // an ACL may forbid it
+    health_.settings += ", its settings are not shown: " + unexpected(reply, "CONFIG GET").detail;
+  for (std::size_t i = 0; i + 1 < reply.elements.size(); i += 2)
+    health_.settings += ", " + reply.elements[i].text + " \"" + reply.elements[i + 1].text + '"';
+  return model::nothing{};
+}
+
 std::vector<trim> redis_writer::retain(std::int64_t now_ms, bool& more) {
   std::vector<trim> trims;
   more = false;
+  // Once per second, and so it is known at night, too, whether Redis is there.
+  if (auto asked = ask_settings(); !asked) {
+    note(&asked.why());
+    return trims;
+  }
   auto names = session_.places.seen(retain_logs);
   std::vector<redis_call> calls;
   for (const auto& name : names) {
@@ -264,11 +285,11 @@ std::vector<trim> redis_writer::retain(std::int64_t now_ms, bool& more) {
     note(&replies.why());
     return trims;
   }
+  std::optional<model::error> refused;
   for (std::size_t i = 0; i < names.size(); ++i) {
     const auto& x = (*replies)[i];
     if (!x.is(kind::array) || x.elements.size() != 2 || !x.elements[0].is(kind::integer)) {
-      auto why = unexpected(x, "the trim script");
-      note(&why);
+      refused = unexpected(x, "the trim script");
       continue;
     }
     auto sight = session_.read_sight(names[i], x.elements[1]);
@@ -277,6 +298,7 @@ std::vector<trim> redis_writer::retain(std::int64_t now_ms, bool& more) {
       more = true;
     }
   }
+  note(refused ? &*refused : nullptr);
   return trims;
 }
 

@@ -163,7 +163,24 @@ def cursors_and_deletion_work_as_elsewhere():
 
 def health_says_what_holds():
     with redis_server("appendonly yes", "appendfsync always") as store, serve_on(store.address) as server:
+        def settings():
+            return ready(server).json().get("log", "")
         equal(ready(server).status, 200)
+        eventually(lambda: 'appendfsync "always"' in settings(), "the settings in force")
+        store.client.config_set("appendfsync", "everysec")
+        eventually(lambda: 'appendfsync "everysec"' in settings(), "the settings in force")
+        publish(server, "c", 1)
+        for on, off in ((("maxmemory", 1), ("maxmemory", 0)),
+                        (("min-replicas-to-write", 1), ("min-replicas-to-write", 0))):
+            store.client.config_set(*on)
+            eventually(lambda: ready(server).status == 503, "not ready where nothing can be written")
+            equal([x["payload"] for x in log_of(server, "c")], [1], "what is there can be read")
+            store.client.config_set(*off)
+            eventually(lambda: ready(server).status == 200, "ready again, though nobody published")
+        store.kill()
+        eventually(lambda: ready(server).status == 503, "not ready without Redis")
+        store.start()
+        eventually(lambda: ready(server).status == 200, "ready again")
 
 
 if __name__ == "__main__":  # the producers import this, too
