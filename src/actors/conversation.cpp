@@ -164,6 +164,8 @@ caf::result<subscribed> conversation_state::subscribe(const subscriber& x) {
   }
   watch_expiry();
   watch_growth();
+  if (subscribers.size() == 1)
+    wake_up(); // nobody has looked while nobody followed
   return subscribed{subscription_answer{state, followers.feed, settings}};
 }
 

@@ -30,7 +30,7 @@ net::readiness log_health_board::readiness(std::int64_t now_ms) const {
     return {false, "a commit to the log has been under way for " +
                        std::to_string((now_ms - since) / 1000) + " s: the disk hangs"};
   std::lock_guard lock{mutex_};
-  return {last_.trouble.empty(), last_.trouble, last_.settings};
+  return {.ready = last_.trouble.empty(), .why = last_.trouble, .settings = last_.settings};
 }
 
 void redis_health_board::note(std::string_view user, const std::string& why) {

@@ -2,6 +2,7 @@
 
 #include <hiredis/hiredis.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <poll.h>
@@ -195,6 +196,8 @@ model::status redis_connection::greet() {
       return text.why();
   const auto& info = replies->back().text;
   auto mode = info_value(info, "redis_mode");
+  if (mode.empty()) // as Valkey calls it
+    mode = info_value(info, "server_mode");
   if (mode == "cluster")
     return unusable("is a Redis Cluster, in which a conversation's stream and the fan-out stream "
                     "lie in different slots; one primary, with replicas if wanted, is needed");
@@ -290,6 +293,11 @@ redis_connection::exchange(std::span<const redis_command> all, std::int64_t repl
                   "no answer to " + x.name() + " for " + std::to_string(reply_ms) + " ms");
     replies.push_back(std::move(**reply));
   }
+  // The address may lead to another server by now.
+  if (std::any_of(replies.begin(), replies.end(), [](const redis_reply& x) {
+        return x.refuses("READONLY") || x.refuses("MASTERDOWN");
+      }))
+    disconnect();
   return replies;
 }
 

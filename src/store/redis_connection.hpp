@@ -5,6 +5,7 @@
 //                    names the command).
 //  `append_unknown`  it was sent, and no whole reply came: it may have been executed, or may still
 //                    be. The connection is closed then; the next call opens a new one.
+// A server that says it is a replica is left, too: the address may lead to another one by now.
 // No detail has an argument, a payload or a password in it.
 #pragma once
 

@@ -26,10 +26,11 @@ extern const redis_script observe;
 /// epoch, number and fingerprint, stream_seq, `1` if it closes, a new deadline or empty, proposed
 /// ms and n, the number of its entries; then each entry: the number of its fields and values, and
 /// these.
-/// @returns {`ok` or a code, detail, expected, epoch, tail, tail id, top id, length, landed…}, with
-/// four numbers and texts for each append that is in the log: seq, count, first id, `1` if it was
-/// there already. Codes besides those of model::code: `look` (nothing was written; observe first),
-/// `torn` (an error in the middle of writing).
+/// @returns {`ok` or a code, detail, expected, epoch, tail, tail id, top id, length, how many
+/// appends are in the log, where they landed…}: for each seq, count, first id, `1` if it was there
+/// already; nothing if all stand behind the caller's tail with the ids that were proposed. Codes
+/// besides those of model::code: `look` (nothing was written; observe first), `torn` (an error in
+/// the middle of writing).
 extern const redis_script append;
 
 /// Behind those: from, through, entries at most, bytes at most, an anchor's seq and id (0: none),

@@ -15,7 +15,7 @@ constexpr std::size_t call_appends_max = 500;
 constexpr std::size_t call_entries_max = 1'000;
 constexpr std::size_t call_bytes_max = 4 * 1024 * 1024;
 /// Before the landed appends in the script's reply.
-constexpr std::size_t head_items = 8;
+constexpr std::size_t head_items = 9;
 constexpr std::size_t landed_items = 4;
 
 using kind = redis_reply::kind;
@@ -215,17 +215,22 @@ redis_call redis_writer::call_for(const work& x, std::size_t end, std::int64_t n
   to.push_back(std::to_string(end - x.outcome.committed));
   for (auto i = x.outcome.committed; i < end; ++i) {
     const auto& y = *x.of->appends[i];
-    // Internal producers are told by their entries: their rows are not kept elsewhere.
+    // Internal producers are told by their entries.
     const auto& producer =
         y.producer.empty() && !y.entries.empty() ? y.entries.front().producer : y.producer;
-    auto id = y.entries.empty() ? model::entry_id{} : y.entries.front().id;
     to.push_back(producer);
+    to.push_back(producer.empty() ? std::string{} : producer_slot(producer, y.producer_seq));
+  }
+  for (auto i = x.outcome.committed; i < end; ++i) {
+    const auto& y = *x.of->appends[i];
+    auto id = y.entries.empty() ? model::entry_id{} : y.entries.front().id;
     to.push_back(std::to_string(y.producer_epoch));
     to.push_back(std::to_string(y.producer_seq));
     to.push_back(std::to_string(y.fingerprint));
     to.push_back(y.stream_seq);
     to.emplace_back(y.closes ? "1" : "0");
     to.push_back(y.expires_ms ? std::to_string(*y.expires_ms) : std::string{});
+    to.push_back(to_string(id));
     to.push_back(std::to_string(id.ms));
     to.push_back(std::to_string(id.n));
     to.push_back(std::to_string(y.entries.size()));
@@ -238,14 +243,12 @@ redis_call redis_writer::call_for(const work& x, std::size_t end, std::int64_t n
 void redis_writer::settle(work& x, const redis_reply& reply, std::int64_t now_ms) {
   const auto& all = reply.elements;
   auto whole = reply.is(kind::array) && all.size() >= head_items && all[0].is(kind::text) &&
-               all[1].is(kind::text) && (all.size() - head_items) % landed_items == 0;
+               all[1].is(kind::text) && all[8].is(kind::integer);
   if (!whole) {
     // An error reply comes before the script has written anything.
     ++health_.commit_failures;
     auto why = unexpected(reply, "the append script");
     note(&why);
-    if (reply.refuses("READONLY") || reply.refuses("MASTERDOWN"))
-      session_.redis.disconnect(); // its name may lead to another server by now
     return fail(x, reply.is(kind::error) ? why
                                          : model::error{model::code::append_unknown, why.detail});
   }
@@ -260,7 +263,11 @@ void redis_writer::settle(work& x, const redis_reply& reply, std::int64_t now_ms
     return fail(x, {sight ? model::code::moved : model::code::store_failed,
                     sight ? "the log was replaced" : sight.why().detail});
   }
-  auto landed = (all.size() - head_items) / landed_items;
+  auto as_proposed = all.size() == head_items;
+  auto open = x.of->appends.size() - x.outcome.committed;
+  auto landed = static_cast<std::size_t>(std::max<std::int64_t>(0, all[8].number));
+  if (landed > open || (!as_proposed && all.size() != head_items + landed * landed_items))
+    return fail(x, {model::code::append_unknown, "Redis: the append script answered nonsense"});
   auto& state = x.sight.head.state;
   if (!all[3].text.empty()) {
     auto begun = state.epoch.empty();
@@ -272,15 +279,20 @@ void redis_writer::settle(work& x, const redis_reply& reply, std::int64_t now_ms
     state.epoch = *epoch;
     for (std::size_t i = 0; i < landed; ++i) {
       const auto& y = *x.of->appends[x.outcome.committed];
-      const auto* item = &all[head_items + i * landed_items];
-      auto id = id_of(item[2]);
-      if (!item[0].is(kind::integer) || !item[1].is(kind::integer) || !id)
-        return fail(x, {model::code::append_unknown, "Redis: the append script answered nonsense"});
-      model::receipt got{.first = {static_cast<std::uint64_t>(item[0].number)},
-                         .count = static_cast<std::uint32_t>(item[1].number),
-                         .id = *id,
-                         .duplicate = item[3].number == 1};
       auto expected = given(y, state);
+      auto got = expected;
+      got.first = state.tail.next();
+      if (!as_proposed) {
+        const auto* item = &all[head_items + i * landed_items];
+        auto id = id_of(item[2]);
+        if (!item[0].is(kind::integer) || !item[1].is(kind::integer) || !id)
+          return fail(x,
+                      {model::code::append_unknown, "Redis: the append script answered nonsense"});
+        got = {.first = {static_cast<std::uint64_t>(item[0].number)},
+               .count = static_cast<std::uint32_t>(item[1].number),
+               .id = *id,
+               .duplicate = item[3].number == 1};
+      }
       if (x.outcome.landed.empty() && got != expected)
         for (std::size_t j = 0; j < x.outcome.committed; ++j)
           x.outcome.landed.push_back(given(*x.of->appends[j], {}));

@@ -10,6 +10,13 @@ namespace confab::store {
 /// Internal producers are remembered for so long (DESIGN §5).
 inline constexpr std::int64_t internal_ttl_ms = 600'000;
 
+/// How many numbers of a producer are remembered: the last one and 256 before it.
+inline constexpr std::uint64_t producer_slots = 257;
+/// The field of the producers' hash that holds the receipt of a number.
+[[nodiscard]] inline std::string producer_slot(std::string_view producer, std::uint64_t number) {
+  return std::string{producer} + '\n' + std::to_string(number % producer_slots);
+}
+
 class redis_writer final : public log_writer {
 public:
   redis_writer(const redis_log_options& how, redis_places& places);

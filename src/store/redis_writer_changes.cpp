@@ -12,8 +12,6 @@ namespace confab::store {
 namespace {
 
 constexpr std::size_t retain_logs = 64;
-/// How many numbers of a producer are remembered, the last one and 256 before it.
-constexpr std::uint64_t slots = 257;
 
 using kind = redis_reply::kind;
 
@@ -81,8 +79,7 @@ model::result<std::optional<model::receipt>>
 redis_writer::slot_receipt(const model::conversation_name& name, std::string_view producer,
                            std::uint64_t number, std::optional<std::uint64_t> epoch) {
   auto key = "confab:producer:" + name.text();
-  auto slot = std::string{producer} + '\n' + std::to_string(number % slots);
-  auto got = session_.redis.send({"HGET", {key, slot}});
+  auto got = session_.redis.send({"HGET", {key, producer_slot(producer, number)}});
   if (!got)
     return unreadable(got.why());
   if (got->is(kind::nil))

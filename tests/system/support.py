@@ -622,8 +622,12 @@ class Client:
 
     async def stop(self):
         self.stopping = True
-        self.drop()
-        await asyncio.wait_for(asyncio.shield(self.task), PATIENCE_S)
+        deadline = time.monotonic() + PATIENCE_S
+        while not self.task.done():
+            self.drop()  # again and again: it may be in the middle of connecting
+            await asyncio.wait([self.task], timeout=0.1)
+            expect(self.task.done() or time.monotonic() < deadline, f"{self.name} does not end", self.status())
+        self.task.result()
 
     def note(self):
         self.changed.set()
