@@ -133,24 +133,25 @@ void outlet::gather_from(gathering& to, follower& x, page_source& pages) {
       add_mark(to, x, probe, next);
       continue;
     }
-    if (x.format->open_ended())
-      add_open_entry(to, x, probe, std::move(held));
-    else
-      add_entries(to, x, probe, std::move(held));
+    add_entries(to, x, probe, std::move(held));
   }
 }
 
 void outlet::add_entries(gathering& to, follower& x, subscription& probe, run_ptr held) {
   auto at = probe.at().next();
+  auto open_ended = x.format->open_ended();
   const auto& encoded = held->encoded(*x.format);
   auto skipped = at.value - held->first().value;
   auto begin = skipped == 0 ? 0 : encoded.ends[skipped - 1];
-  // As many whole frames as still fit; at least one.
-  auto fits = std::upper_bound(encoded.ends.begin() + static_cast<std::ptrdiff_t>(skipped) + 1,
-                               encoded.ends.end(), begin + (gathering::bytes_max - to.bytes_));
+  // As many whole frames as still fit; at least one, and no more if each has an end of its own.
+  auto fits = encoded.ends.begin() + static_cast<std::ptrdiff_t>(skipped) + 1;
+  if (!open_ended)
+    fits = std::upper_bound(fits, encoded.ends.end(), begin + (gathering::bytes_max - to.bytes_));
   auto end = *std::prev(fits);
   auto last = held->first().value + static_cast<std::uint64_t>(fits - encoded.ends.begin()) - 1;
   probe.sent_through(seq{last}, *x.from);
+  if (open_ended)
+    x.format->add_end(to.marks_.emplace_back(), x.token, told_by_end(probe, *x.from));
   to.add({.what = gathering::kind::entries,
           .who = &x,
           .held = std::move(held),
@@ -158,24 +159,8 @@ void outlet::add_entries(gathering& to, follower& x, subscription& probe, run_pt
           .from = at,
           .then = probe},
          std::string_view{encoded.bytes}.substr(begin, end - begin));
-}
-
-void outlet::add_open_entry(gathering& to, follower& x, subscription& probe, run_ptr held) {
-  auto at = probe.at().next();
-  const auto& encoded = held->encoded(*x.format);
-  auto place = at.value - held->first().value;
-  auto begin = place == 0 ? 0 : encoded.ends[place - 1];
-  probe.sent_through(at, *x.from);
-  auto& text = to.marks_.emplace_back();
-  x.format->add_end(text, x.token, told_by_end(probe, *x.from));
-  to.add({.what = gathering::kind::entries,
-          .who = &x,
-          .held = std::move(held),
-          .encoded = &encoded,
-          .from = at,
-          .then = probe},
-         std::string_view{encoded.bytes}.substr(begin, encoded.ends[place] - begin));
-  to.add({.what = gathering::kind::end}, text);
+  if (open_ended)
+    to.add({.what = gathering::kind::end}, to.marks_.back());
 }
 
 void outlet::add_mark(gathering& to, follower& x, subscription& probe, const step& due) {

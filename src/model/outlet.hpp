@@ -149,7 +149,6 @@ public:
 private:
   void gather_from(gathering& to, follower& x, page_source& pages);
   static void add_entries(gathering& to, follower& x, subscription& probe, run_ptr held);
-  static void add_open_entry(gathering& to, follower& x, subscription& probe, run_ptr held);
   static void add_mark(gathering& to, follower& x, subscription& probe, const step& due);
   void keep_rest(std::string_view rest);
 

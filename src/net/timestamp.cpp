@@ -1,6 +1,7 @@
 #include "net/timestamp.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 
@@ -107,13 +108,13 @@ std::string timestamp_text(std::int64_t ms) {
   auto day_of = floor<days>(at);
   year_month_day date{day_of};
   hh_mm_ss time{at - day_of};
-  char text[48];
-  std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ",
+  std::array<char, 48> text;
+  std::snprintf(text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ",
                 static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
                 static_cast<unsigned>(date.day()), static_cast<int>(time.hours().count()),
                 static_cast<int>(time.minutes().count()), static_cast<int>(time.seconds().count()),
                 static_cast<int>(time.subseconds().count()));
-  return text;
+  return text.data();
 }
 
 } // namespace confab::net

@@ -31,7 +31,9 @@ void add_json(std::string& out, std::string_view json) {
 }
 
 void begin_control(std::string& out, const model::position& at) {
-  out.append("event: control\ndata:{\"streamNextOffset\":\"").append(to_string(at)) += '"';
+  out.append("event: control\n"
+             R"(data:{"streamNextOffset":")")
+      .append(to_string(at)) += '"';
 }
 
 class stream final : public model::wire_format {
@@ -74,11 +76,13 @@ public:
 
   void add_end(std::string& out, std::uint64_t cursor, model::remaining rest) const override {
     if (rest == model::remaining::end) {
-      out += ",\"upToDate\":true,\"streamClosed\":true}\n\n";
+      out += R"(,"upToDate":true,"streamClosed":true})"
+             "\n\n";
       return;
     }
-    out.append(",\"streamCursor\":\"").append(std::to_string(cursor));
-    out += rest == model::remaining::nothing_yet ? "\",\"upToDate\":true}\n\n" : "\"}\n\n";
+    out.append(R"(,"streamCursor":")").append(std::to_string(cursor));
+    out += rest == model::remaining::nothing_yet ? R"(","upToDate":true})" : R"("})";
+    out += "\n\n";
   }
 };
 
