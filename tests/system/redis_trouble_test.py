@@ -7,6 +7,7 @@ import glob
 import json
 import os
 import random
+import re
 import time
 
 import redis
@@ -177,10 +178,12 @@ async def cut_in_the_middle_of_replies():
 
 
 def shortened(directory, rng):
-    """What a power cut leaves of the append-only file."""
+    """What a power cut leaves of the append-only file: it ends within one of the last entries of c."""
     path, = glob.glob(os.path.join(directory, "appendonlydir", "*.incr.aof"))
-    size = os.path.getsize(path)
-    os.truncate(path, max(size // 2, size - rng.randrange(200, 3000)))
+    with open(path, "rb") as file:
+        added = [x.start() for x in re.finditer(rb"XADD\r\n\$\d+\r\nstream:conversation:c\r\n", file.read())]
+    # An entry is longer than that. Pointers and acknowledgements behind it go too.
+    os.truncate(path, rng.choice(added[-8:]) + rng.randrange(40))
 
 
 async def each_loss_is_announced():
