@@ -41,13 +41,9 @@ public:
   model::result<located> locate(const model::conversation_name& name, model::seq at) override {
     lock guard{log_->mutex};
     located result;
-    const auto* in = log_->living(name, log_->how.wall_ms());
-    if (in == nullptr) {
-      const auto* held = log_->find(name);
-      result.head.gone = held != nullptr && held->gone;
+    const auto* in = living(name, result.head);
+    if (in == nullptr)
       return result;
-    }
-    result.head = in->head();
     if (at >= in->first && at <= in->tail())
       result.found = model::position{{in->epoch}, at, in->at(at).entry.id};
     return result;
@@ -57,13 +53,9 @@ public:
                                    model::entry_id id) override {
     lock guard{log_->mutex};
     located result;
-    const auto* in = log_->living(name, log_->how.wall_ms());
-    if (in == nullptr) {
-      const auto* held = log_->find(name);
-      result.head.gone = held != nullptr && held->gone;
+    const auto* in = living(name, result.head);
+    if (in == nullptr)
       return result;
-    }
-    result.head = in->head();
     if (auto source = in->source_ids.find(to_string(id)); source != in->source_ids.end()) {
       auto at = *source->second.rbegin();
       result.found = model::position{{in->epoch}, at, in->at(at).entry.id};
@@ -108,6 +100,18 @@ public:
   }
 
 private:
+  /// The log of that name, with its head; null if nobody reads it. @pre the mutex is held
+  const memory_conversation* living(const model::conversation_name& name, log_head& head) const {
+    const auto* in = log_->living(name, log_->how.wall_ms());
+    if (in != nullptr) {
+      head = in->head();
+    } else {
+      const auto* held = log_->find(name);
+      head.gone = held != nullptr && held->gone;
+    }
+    return in;
+  }
+
   std::shared_ptr<memory_log> log_;
 };
 
