@@ -25,10 +25,11 @@ model::result<model::entry_id> id_of(const store::redis_reply& x) {
 } // namespace
 
 // Entries behind the last one are counted by strides, since Redis has no command for it; that is
-// only needed where older ones are there and the last one is not.
+// only needed where older ones are there and the last one is not. Where it is there, as many are
+// counted as tell whether it stands at its place: another stream may hold the same id.
 constinit const store::redis_script look_script{"the script that looks at a stream", R"lua(
 local key, last = KEYS[1], ARGV[1]
-local count, bytes_max = tonumber(ARGV[2]), tonumber(ARGV[3])
+local count, bytes_max, place = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local kind = redis.call('TYPE', key).ok
 if kind == 'none' then return {0} end
 if kind ~= 'stream' then return redis.error_reply('WRONGTYPE the key holds no stream') end
@@ -38,7 +39,8 @@ local held = #redis.call('XRANGE', key, last, last, 'COUNT', 1)
 local before = #redis.call('XRANGE', key, '-', last, 'COUNT', 1)
 local behind = said['length']
 if held > 0 then
-  behind = 0
+  behind = math.max(0, said['entries-added'] - place)
+  if behind <= 1000 then behind = #redis.call('XRANGE', key, '(' .. last, '+', 'COUNT', behind + 1) end
 elseif before > 0 then
   behind = 0
   local from = '(' .. last
@@ -69,9 +71,11 @@ return {1, said['entries-added'], behind, held, first, said['last-generated-id']
         said['max-deleted-entry-id'], more, entries}
 )lua"};
 
-store::redis_call look_call(const model::conversation_name& name, model::entry_id behind) {
+store::redis_call look_call(const model::conversation_name& name,
+                            const model::stream_place& behind) {
   return {{model::stream_of(name)},
-          {to_string(behind), std::to_string(look_entries_max), std::to_string(look_bytes_max)}};
+          {to_string(behind.id), std::to_string(look_entries_max), std::to_string(look_bytes_max),
+           std::to_string(behind.place)}};
 }
 
 model::result<stream_look> read_look(const store::redis_reply& x) {

@@ -20,11 +20,11 @@ struct stream_look {
 };
 
 /// KEYS: the stream. ARGV: id of the last handled entry, how many entries at most, their bytes at
-/// most.
+/// most, the last handled entry's place.
 extern const store::redis_script look_script;
 
 [[nodiscard]] store::redis_call look_call(const model::conversation_name& name,
-                                          model::entry_id behind);
+                                          const model::stream_place& behind);
 /// Errors: as `unexpected`; `unsupported` for ids that no entry can have.
 [[nodiscard]] model::result<stream_look> read_look(const store::redis_reply& x);
 

@@ -51,8 +51,9 @@ struct stream_copier_state {
     /// Something happened while it was not idle: read once more.
     bool again = false;
     bool watched = false;
-    /// Read by the script that bounds replies: a plain read has failed.
-    bool bounded = false;
+    /// Read by the script that bounds its reply and compares places: a plain read has failed, or it
+    /// is time to.
+    bool whole = false;
     /// As the ledger has it; empty: never looked at.
     std::optional<model::stream_place> stored;
     /// What was read through; beyond `stored` only entries of our own.
@@ -100,7 +101,7 @@ struct stream_copier_state {
   void ask_ledger(const model::conversation_name& of, source& x);
   void schedule_work(std::int64_t wait_ms);
   [[nodiscard]] bool connect();
-  void put_back(const std::vector<model::conversation_name>& names, bool bounded,
+  void put_back(const std::vector<model::conversation_name>& names, bool whole,
                 const model::error& why);
   void look_again(const model::conversation_name& of, source& x);
   void learn_type(const model::conversation_name& of);

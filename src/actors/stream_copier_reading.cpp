@@ -19,7 +19,7 @@ constexpr std::size_t streams_max = 64;
 constexpr std::int64_t page_entries = 256;
 /// Time between two looks at a watched stream is spread over so many turns.
 constexpr std::size_t turns = 50;
-/// One of so many looks also sees whether the last handled entry is still there.
+/// One of so many looks also sees whether the last handled entry is still there, at its place.
 constexpr std::uint64_t whole_look = 12;
 constexpr std::string_view xrange = "XRANGE";
 
@@ -74,7 +74,7 @@ void stream_copier_state::work() {
     std::move(x.waiting.begin(), x.waiting.end(), std::back_inserter(x.covered));
     x.waiting.clear();
     x.now = phase::idle;
-    if (!x.stored || x.at.place == 0 || x.bounded) {
+    if (!x.stored || x.at.place == 0 || x.whole) {
       whole.push_back(std::move(of));
       continue;
     }
@@ -102,13 +102,13 @@ void stream_copier_state::work() {
     schedule_work(0);
 }
 
-/// @param bounded the reply may have been too large: ask for less.
-void stream_copier_state::put_back(const std::vector<model::conversation_name>& names, bool bounded,
+/// @param whole the reply may have been too large: ask for less.
+void stream_copier_state::put_back(const std::vector<model::conversation_name>& names, bool whole,
                                    const model::error& why) {
   env->redis_health.down("copies", why.detail);
   for (const auto& of : names) {
     auto& x = sources[of];
-    x.bounded = x.bounded || bounded;
+    x.whole = x.whole || whole;
     x.now = phase::due;
     due.push_back(of);
   }
@@ -153,7 +153,7 @@ void stream_copier_state::look_at(const std::vector<model::conversation_name>& n
     auto& x = sources[of];
     if (!x.stored)
       x.at = {0, look_from(x)};
-    calls.push_back(look_call(of, x.at.id));
+    calls.push_back(look_call(of, x.at));
   }
   auto replies = redis->call_all(look_script, calls);
   if (!replies)
@@ -199,7 +199,7 @@ void stream_copier_state::looked(const model::conversation_name& of, source& x,
   if (seen->entries.empty() && (x.gap || !made.drafts.empty()))
     x.at = {seen->facts.added, seen->facts.last_generated};
   x.restarts = false;
-  x.bounded = x.bounded && seen->more;
+  x.whole = x.whole && seen->more;
   take(of, x, std::move(made), std::move(seen->entries));
 }
 
@@ -227,6 +227,7 @@ void stream_copier_state::reconcile() {
     if (x.now != phase::idle)
       continue;
     if (whole || !x.stored) {
+      x.whole = true;
       make_due(of, x);
       continue;
     }

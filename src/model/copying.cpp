@@ -27,9 +27,10 @@ std::uint64_t place_before(const stream_facts& now) noexcept {
 
 continuation continue_behind(const stream_place& last, const stream_facts& now) {
   using kind = continuation::kind;
-  if (now.holds_last)
-    return {};
   auto before = place_before(now);
+  // Another stream may hold an entry of the same id, nearer to its beginning.
+  if (now.holds_last)
+    return {before < last.place ? kind::lost : kind::whole, 0};
   auto missing = before - std::min(before, last.place);
   if (last.place > 0) {
     auto went_back = now.last_generated < last.id || before < last.place;

@@ -31,6 +31,15 @@ TEST_CASE("a stream that was deleted and filled again to the same length is anot
   CHECK(continue_behind({5, {50, 0}}, now).what == kind::lost);
 }
 
+TEST_CASE("a stream that holds the last copied id nearer to its beginning is another one") {
+  // Deleted and filled again within the millisecond of the last copied entry.
+  stream_facts now{.added = 5, .behind = 4, .holds_last = true, .first = {50, 0}};
+  CHECK(continue_behind({5, {50, 0}}, now).what == kind::lost);
+  // XDEL behind the last copied one leaves it where it was.
+  now = {.added = 9, .behind = 2, .holds_last = true, .first = {10, 0}, .deleted = {60, 0}};
+  CHECK(continue_behind({5, {50, 0}}, now) == continuation{});
+}
+
 TEST_CASE("an older state of a stream is recognised, whether it has gone on or not") {
   stream_facts older{.added = 3, .behind = 0, .first = {10, 0}, .last_generated = {30, 0}};
   CHECK(continue_behind({5, {50, 0}}, older).what == kind::lost);

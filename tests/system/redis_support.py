@@ -80,6 +80,13 @@ class Redis:
         return entry.decode()
 
 
+    def later_ids(self):
+        """From now on ids are given that none of the streams had before, also when these are deleted."""
+        begin = self.client.time()
+        while self.client.time() < (begin[0], begin[1] + 1000):
+            pass
+
+
 @contextlib.contextmanager
 def redis_server(*settings):
     with scratch() as directory, Redis(directory, *settings) as started:

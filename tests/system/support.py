@@ -409,9 +409,11 @@ class Wire:
         return first & 0x0F, self.exactly(n)
 
     def receive_text(self):
-        """The next data frame; pings are answered."""
+        """The next data frame; pings are answered, and do not prolong the wait."""
+        deadline = time.monotonic() + PATIENCE_S
         for _ in range(100000):
             opcode, payload = self.receive_frame()
+            expect(opcode == 1 or time.monotonic() < deadline, "no frame but pings", PATIENCE_S)
             if opcode == 1:
                 if not self.live_again(json.loads(payload)):
                     return payload
