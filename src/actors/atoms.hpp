@@ -37,6 +37,7 @@ using touch = caf::atom_constant<caf::atom("touch")>;
 using trimmed = caf::atom_constant<caf::atom("trimmed")>;
 using unsubscribe = caf::atom_constant<caf::atom("unsubscr")>;
 using wake_up = caf::atom_constant<caf::atom("wakeup")>;
+using work = caf::atom_constant<caf::atom("work")>;
 } // namespace atom
 
 } // namespace confab::actors

@@ -60,6 +60,15 @@ private:
   std::map<std::string_view, std::string> trouble_by_user_;
 };
 
+/// What this node carries, for those who look at the cluster; any thread counts.
+struct node_load_board {
+  std::atomic<std::uint64_t> connections{0};
+  /// In memory.
+  std::atomic<std::uint64_t> conversations{0};
+  /// Those whose home this node is.
+  std::atomic<std::uint64_t> homes{0};
+};
+
 /// Outlives all actors. Its members are constant or safe from any thread.
 struct environment {
   environment(limits bounds, model::byte_budget& caches, std::string random_incarnation)
@@ -73,6 +82,7 @@ struct environment {
   const std::string incarnation;
   log_health_board log_health;
   redis_health_board redis_health;
+  node_load_board load;
   /// Entries on their way to be PUBLISHed; what is beyond it is not.
   model::byte_budget spoken{16 * 1024 * 1024};
   /// Wall clock, milliseconds since 1970. Tests replace it.

@@ -15,12 +15,20 @@ namespace {
 
 class port final : public net::client_port {
 public:
-  explicit port(connection_actor to) : to_{std::move(to)} {}
-  ~port() override { caf::anon_send(to_, atom::gone::value); }
+  port(connection_actor to, node_load_board& load) : to_{std::move(to)}, load_{load} {
+    ++load_.connections;
+  }
+  ~port() override {
+    --load_.connections;
+    caf::anon_send(to_, atom::gone::value);
+  }
+  port(const port&) = delete;
+  port& operator=(const port&) = delete;
   void tell(net::command x) override { caf::anon_send(to_, atom::command::value, std::move(x)); }
 
 private:
   connection_actor to_;
+  node_load_board& load_;
 };
 
 } // namespace
@@ -99,7 +107,7 @@ std::unique_ptr<net::actor_turns> node::join(std::function<void()> wake) {
 std::unique_ptr<net::client_port> node::connect(net::client_ref session, net::client_identity who) {
   connection_place place{directory_, writer_, readers_, {++connections_}};
   return std::make_unique<port>(
-      system_.spawn(connection, std::move(place), session, std::move(who), &env_));
+      system_.spawn(connection, std::move(place), session, std::move(who), &env_), env_.load);
 }
 
 void node::read(net::page_request x) {

@@ -21,7 +21,6 @@ using publish = caf::atom_constant<caf::atom("publish")>;
 using pass = caf::atom_constant<caf::atom("pass")>;
 using wake = caf::atom_constant<caf::atom("wake")>;
 using watch = caf::atom_constant<caf::atom("watch")>;
-using work = caf::atom_constant<caf::atom("work")>;
 } // namespace atom
 
 // LEDGER ----------------------------------------------------------------------------------------
