@@ -1,23 +1,15 @@
 // The actors of a cluster of nodes (DESIGN §8), and what they say.
 //
-//   confab:nodes ──leases──> MEMBERSHIP ──members──> whoever places homes and links nodes
+//   confab:nodes ──leases──> MEMBERSHIP ──members──> CLUSTER ──placed──> DIRECTORY ──>
+//   conversations
+//                                                    │  ^ linked                          ^
+//                                                    v  │                                 v
+//                       other nodes <~~~frames~~~> NODE_LINK, one for each <── follow, append
 #pragma once
 
-#include "actors/atoms.hpp"
-#include "model/placement.hpp"
-
-#include <caf/allowed_unsafe_message_type.hpp>
-#include <caf/replies_to.hpp>
-#include <caf/typed_actor.hpp>
-
-#include <memory>
-#include <vector>
+#include "actors/interfaces.hpp"
 
 namespace confab::actors {
-
-/// Of the messages between nodes. Nodes of another one are no members: it rises when messages
-/// change so that older nodes would misread them.
-inline constexpr std::uint32_t cluster_protocol = 1;
 
 namespace atom {
 using leave = caf::atom_constant<caf::atom("leave")>;
@@ -48,6 +40,40 @@ using membership_actor = caf::typed_actor<
     // A planned end: gives the lease up for good; the listener is told that it does not hold. Goes
     // on looking after the others. False: it could not be given up, and runs out by itself.
     caf::replies_to<atom::leave>::with<bool>>;
+
+// NODE_LINK -------------------------------------------------------------------------------------
+
+/// The other end of a link, in another process: all that is said there is bytes
+/// (net/wire/link_frame.hpp).
+using link_end_actor = caf::typed_actor<
+    // The answer to a hello: the link is up; or it is not, if it is of another cluster.
+    caf::reacts_to<atom::welcome, std::string>,
+    // From the sender that was welcomed; of others it is ignored.
+    caf::reacts_to<atom::frame, std::string>>;
+
+/// What other nodes know of this one's port.
+using gate_actor = caf::typed_actor<
+    // The beginning of a link, with the end that it comes from.
+    caf::reacts_to<atom::hello, std::string, link_end_actor>>;
+
+/// Whether there is a link to the node of this incarnation.
+using link_listener = caf::typed_actor<caf::reacts_to<atom::linked, std::string, bool>>;
+
+/// NODE_LINK: this node's end of the link to one other node.
+using node_link_actor = link_actor::extend_with<client_actor>::extend_with<link_end_actor>::extend<
+    // Say hello to the other node.
+    caf::reacts_to<atom::open, gate_actor>,
+    // The other node has said it: welcome it.
+    caf::reacts_to<atom::hello, link_end_actor>,
+    // To itself: send what is due; is the other end silent?
+    caf::reacts_to<atom::flush>, caf::reacts_to<atom::tick>>;
+
+// CLUSTER ---------------------------------------------------------------------------------------
+
+/// CLUSTER: keeps links to the other members, and tells the directory who is home of what.
+using cluster_actor = gate_actor::extend_with<members_listener>::extend_with<link_listener>::extend<
+    // To itself: connect to those that are not linked.
+    caf::reacts_to<atom::tick>>;
 
 } // namespace confab::actors
 

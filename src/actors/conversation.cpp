@@ -39,8 +39,7 @@ void conversation_state::open() {
             know(*x);
             if (unsettled && streams.mirror)
               self->send(streams.mirror, atom::grew::value, *of, state, model::seq{});
-            if (!hubs.empty())
-              announce({});
+            announce({});
             run_controls();
             release_held();
             watch_idleness();
@@ -152,11 +151,11 @@ caf::result<subscribed> conversation_state::subscribe(const subscriber& x) {
     unsubscribe(old);
   }
   touch();
-  auto& followers = hubs[x.hub];
-  if (!followers.feed)
-    followers.feed = x.hub->open_feed(*of, state);
+  auto& its = hubs[x.hub];
+  if (!its.feed)
+    its.feed = x.hub->open_feed(*of, state);
   if (subscribers.try_emplace(x.id.value, x).second) {
-    ++followers.count;
+    ++its.count;
     if (!x.who.passing())
       by_client.emplace(std::move(client), x.id);
     if (streams.copier && subscribers.size() == 1)
@@ -166,7 +165,7 @@ caf::result<subscribed> conversation_state::subscribe(const subscriber& x) {
   watch_growth();
   if (subscribers.size() == 1)
     wake_up(); // nobody has looked while nobody followed
-  return subscribed{subscription_answer{state, followers.feed, settings}};
+  return subscribed{subscription_answer{state, its.feed, settings}};
 }
 
 void conversation_state::unsubscribe(connection_id who) {
@@ -204,7 +203,7 @@ caf::result<state_changed> conversation_state::remove() {
 }
 
 void conversation_state::run_controls() {
-  if (controls.empty() || control_running || opening || !in_flight.empty())
+  if (controls.empty() || control_running || opening || !in_flight.empty() || !forwards.empty())
     return;
   control_running = true;
   run(controls.front());
@@ -250,6 +249,8 @@ void conversation_state::changed(const control& by, const state_changed& got) {
   }
   become(*got);
   announce({});
+  if (home)
+    self->send(home, atom::wake_up::value, *of);
 }
 
 void conversation_state::control_done() {
@@ -284,14 +285,15 @@ void conversation_state::trimmed(const model::log_state& x) {
   announce({});
 }
 
-void conversation_state::announce(std::vector<model::run_ptr> newest) {
-  for (auto& [hub, followers] : hubs)
-    hub->announce(followers.feed, state, newest);
+void conversation_state::announce(const std::vector<model::run_ptr>& newest) {
+  for (auto& [hub, its] : hubs)
+    hub->announce(its.feed, state, newest);
+  tell_followers(newest);
 }
 
 bool conversation_state::busy() const noexcept {
   return !subscribers.empty() || !in_flight.empty() || !looking_up.empty() || !controls.empty() ||
-         !held.empty();
+         !held.empty() || !forwards.empty() || !followers.empty();
 }
 
 void conversation_state::watch_idleness() {
@@ -311,13 +313,16 @@ void conversation_state::idle() {
   if (unsettled && !env->log_health.readiness(env->wall_ms()).ready)
     return watch_idleness(); // its successor would not know
   leaving = true;
+  if (home)
+    self->send(home, atom::unfollow::value, *of, caf::actor_cast<follower_actor>(self));
   self->send(directory, atom::passivate::value, *of, conversation_actor{self});
 }
 
 conversation_actor::behavior_type conversation(conversation_state::self_pointer self,
                                                model::conversation_name name,
                                                log_writer_actor writer, directory_actor directory,
-                                               stream_actors streams, environment* env) {
+                                               stream_actors streams, cluster_view_ptr view,
+                                               environment* env) {
   abort_on_exceptions(*self);
   auto& state = self->state;
   state.of = std::make_shared<const model::conversation_name>(std::move(name));
@@ -331,6 +336,8 @@ conversation_actor::behavior_type conversation(conversation_state::self_pointer 
   state.growth_phase = std::hash<std::string>{}(state.of->text());
   state.open();
   state.watch_idleness();
+  if (view)
+    self->send(self, atom::placed::value, std::move(view)); // when the log is known
   return {
       [&state](atom::subscribe, const subscriber& x) { return state.subscribe(x); },
       [&state](atom::unsubscribe, connection_id who) { state.unsubscribe(who); },
@@ -338,6 +345,11 @@ conversation_actor::behavior_type conversation(conversation_state::self_pointer 
       [&state](atom::committed, const commit_report& x) { state.committed(x); },
       [&state](atom::wake_up) { state.wake_up(); },
       [&state](atom::look, const opened& x) { state.looked(x); },
+      [&state](atom::placed, const cluster_view_ptr& x) { state.placed(x); },
+      [&state](atom::follow, const link_actor& x) { return state.follow(x); },
+      [&state](atom::unfollow, const link_actor& x) { state.unfollow(x); },
+      [&state](atom::announce, const announcement& x) { state.announced(x); },
+      [&state](atom::receipts, const append_answers& x) { state.receipts(x); },
       [&state](atom::reconcile) { state.reconcile(); },
       [&state](atom::close) { return state.close(); },
       [&state](atom::remove) { return state.remove(); },
@@ -350,6 +362,8 @@ conversation_actor::behavior_type conversation(conversation_state::self_pointer 
         // Whoever still holds the handle gets `moved`; when the last one lets go, CAF destroys the
         // actor.
         state.directory = nullptr;
+        state.home = nullptr;
+        state.view = nullptr;
       },
   };
 }

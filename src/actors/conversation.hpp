@@ -22,6 +22,7 @@
 
 #include <list>
 #include <map>
+#include <set>
 #include <unordered_map>
 
 namespace confab::actors {
@@ -61,6 +62,11 @@ struct conversation_state {
   void wake_up();
   void looked(const opened& x);
   void reconcile();
+  void placed(const cluster_view_ptr& x);
+  void receipts(const append_answers& x);
+  void announced(const announcement& x);
+  bool follow(const link_actor& x);
+  void unfollow(const link_actor& x);
   caf::result<state_changed> close();
   caf::result<state_changed> remove();
   caf::result<creation_done> create(const creation& x);
@@ -82,6 +88,8 @@ struct conversation_state {
   /// Why nothing can be done now, if so.
   [[nodiscard]] std::optional<model::error> unavailable();
   void look_up(const publication& x);
+  /// Whether a number that does not fit may do so behind what another node has appended.
+  [[nodiscard]] bool appended_elsewhere(const publication& x) const;
   /// @param asked the epoch when it was asked.
   void looked_up(const std::string& key, const model::epoch& asked, const producer_read& got);
   void read_older(const publication& x);
@@ -104,7 +112,11 @@ struct conversation_state {
   void refuse(const publication& x, model::error why);
   /// Every answer says how the log is by now.
   void answer(answer_batches& to, const publication& x, const model::result<model::receipt>& got);
-  void announce(std::vector<model::run_ptr> newest);
+  void announce(const std::vector<model::run_ptr>& newest);
+  void tell_followers(const std::vector<model::run_ptr>& newest);
+  [[nodiscard]] announcement announcement_of(const std::vector<model::run_ptr>& newest) const;
+  /// To the home.
+  void forward(const publication& x);
   /// For old consumers, who listen on a channel.
   void speak(const spoken_runs& newest);
   /// The next closing or deleting, if nothing is in flight. CAF handles the latest `await` first,
@@ -176,6 +188,15 @@ struct conversation_state {
   /// Drafts that came behind a control, or behind the append that creates the log.
   std::vector<publication> held;
 
+  /// Where its home is; null: this one appends.
+  link_actor home;
+  cluster_view_ptr view;
+  /// Drafts that the home has not answered, in order.
+  std::map<std::uint64_t, publication> forwards;
+  std::uint64_t last_forward = 0;
+  /// Nodes that take this one for the home.
+  std::set<link_actor> followers;
+
   std::unordered_map<std::uint64_t, subscriber> subscribers;
   /// (user, client) → its one subscription; those that cannot come back are not in it.
   std::map<std::pair<std::string, std::string>, connection_id> by_client;
@@ -190,10 +211,12 @@ struct conversation_state {
   static inline const char* name = "conversation";
 };
 
+/// @param view null: there is one node.
 /// @param env outlives the actor.
 conversation_actor::behavior_type conversation(conversation_state::self_pointer self,
                                                model::conversation_name name,
                                                log_writer_actor writer, directory_actor directory,
-                                               stream_actors streams, environment* env);
+                                               stream_actors streams, cluster_view_ptr view,
+                                               environment* env);
 
 } // namespace confab::actors

@@ -34,8 +34,16 @@ void conversation_state::publish(const publication& x) {
   if (looking_up.contains(lookup_key(drafts)))
     return look_up(x);
   auto creating = state.epoch.empty() && !in_flight.empty();
-  if (!controls.empty() || creating || closing) {
+  // Those that wait for another home go first.
+  auto behind = view && !held.empty();
+  if (!controls.empty() || creating || closing || behind) {
     held.push_back(x);
+    return;
+  }
+  if (home && !x.forwarded) {
+    if (in_flight.empty())
+      return forward(x);
+    held.push_back(x); // behind what this one has appended as the home
     return;
   }
   if (kept_out(x))
@@ -69,11 +77,15 @@ void conversation_state::publish(const publication& x) {
       return start(x);
     return read_older(x);
   case kind::gap:
+    if (appended_elsewhere(x))
+      return look_up(x);
     return refuse(x, {model::code::producer_gap,
                       "producer_seq: is " + std::to_string(drafts.producer_seq) + ", but " +
                           std::to_string(verdict.expected) + " is the next one of this producer",
                       verdict.expected});
   case kind::bad_start:
+    if (appended_elsewhere(x))
+      return look_up(x);
     return refuse(x, {model::code::bad_request,
                       "producer_seq: a new producer_epoch begins with 0, not with " +
                           std::to_string(drafts.producer_seq)});
@@ -86,6 +98,10 @@ void conversation_state::publish(const publication& x) {
     return refuse(
         x, {model::code::idempotency_mismatch, "Idempotency-Key: was used with another body"});
   }
+}
+
+bool conversation_state::appended_elsewhere(const publication& x) const {
+  return view && !x.producer_read && !producers.busy(x.drafts->producer);
 }
 
 bool conversation_state::kept_out(const publication& x) {
@@ -124,6 +140,7 @@ void conversation_state::look_up(const publication& x) {
   auto key = lookup_key(*x.drafts);
   auto& waiting = looking_up[key];
   waiting.push_back(x);
+  waiting.back().producer_read = true;
   if (waiting.size() > 1)
     return;
   const auto& producer = x.drafts->producer;

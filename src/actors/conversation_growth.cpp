@@ -5,6 +5,12 @@
 
 namespace confab::actors {
 
+namespace {
+
+constexpr std::int64_t unlinked_reconcile_ms = 500;
+
+} // namespace
+
 void conversation_state::wake_up() {
   if (env->at_most.reconcile_ms == 0 || leaving)
     return;
@@ -52,6 +58,9 @@ void conversation_state::reconcile() {
 
 void conversation_state::watch_growth() {
   auto period = env->at_most.reconcile_ms;
+  // Nobody tells what is appended behind a link that is down.
+  if (view && !view->whole)
+    period = std::min(period, unlinked_reconcile_ms);
   if (growth_pending || period == 0 || subscribers.empty())
     return;
   growth_pending = true;

@@ -16,7 +16,7 @@ constexpr std::chrono::seconds retain_period{1};
 conversation_actor directory_state::lookup(const model::conversation_name& x) {
   auto [i, is_new] = active.try_emplace(x);
   if (is_new)
-    i->second = self->spawn(conversation, x, writer, directory_actor{self}, streams, env);
+    i->second = self->spawn(conversation, x, writer, directory_actor{self}, streams, view, env);
   return i->second;
 }
 
@@ -26,6 +26,25 @@ bool directory_state::wake_up(const model::conversation_name& x) {
     return false;
   self->send(i->second, atom::wake_up::value);
   return true;
+}
+
+bool directory_state::wake_home(const model::conversation_name& x, const std::string& origin) {
+  if (!view)
+    return wake_up(x);
+  const auto& home = view->homes.home_of(x);
+  if (!origin.empty() && origin == home)
+    return false;
+  auto way = view->way_home(x);
+  if (!way)
+    return wake_up(x);
+  self->send(way, atom::wake_up::value, x);
+  return true;
+}
+
+void directory_state::placed(const cluster_view_ptr& x) {
+  view = x;
+  for (const auto& [name_of_it, actor] : active)
+    self->send(actor, atom::placed::value, x);
 }
 
 void directory_state::passivate(const model::conversation_name& x, const conversation_actor& who) {
@@ -64,11 +83,16 @@ directory_actor::behavior_type directory(directory_state::self_pointer self,
     for (const auto& [name, x] : state.active)
       state.self->send_exit(x, why.reason);
     state.active.clear();
+    state.view = nullptr;
     state.self->quit(why.reason);
   });
   return {
       [&state](atom::lookup, const model::conversation_name& x) { return state.lookup(x); },
       [&state](atom::wake_up, const model::conversation_name& x) { return state.wake_up(x); },
+      [&state](atom::wake_up, const model::conversation_name& x, const std::string& origin) {
+        return state.wake_home(x, origin);
+      },
+      [&state](atom::placed, const cluster_view_ptr& x) { state.placed(x); },
       [&state](atom::passivate, const model::conversation_name& x, const conversation_actor& who) {
         state.passivate(x, who);
       },

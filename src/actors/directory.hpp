@@ -19,6 +19,8 @@ struct directory_state {
   conversation_actor lookup(const model::conversation_name& x);
   /// @returns whether it was active.
   bool wake_up(const model::conversation_name& x);
+  bool wake_home(const model::conversation_name& x, const std::string& origin);
+  void placed(const cluster_view_ptr& x);
   void passivate(const model::conversation_name& x, const conversation_actor& who);
   void retain();
   void retained_some(const retained& x);
@@ -29,6 +31,8 @@ struct directory_state {
   stream_actors streams;
   /// Only those in use: existing conversations cost nothing until then.
   std::unordered_map<model::conversation_name, conversation_actor> active;
+  /// Null: there is one node.
+  cluster_view_ptr view;
 
   static inline const char* name = "directory";
 };

@@ -9,12 +9,9 @@
 #pragma once
 
 #include "actors/atoms.hpp"
+#include "actors/link_interfaces.hpp"
 #include "net/client.hpp"
 #include "store/log_store.hpp"
-
-#include <caf/allowed_unsafe_message_type.hpp>
-#include <caf/replies_to.hpp>
-#include <caf/typed_actor.hpp>
 
 #include <cstdint>
 #include <memory>
@@ -153,20 +150,6 @@ using log_writer_actor = caf::typed_actor<
 
 // CONNECTION, as conversations know it ----------------------------------------------------------
 
-/// The answer to one append request of a connection.
-struct append_answer {
-  std::uint64_t request = 0;
-  model::result<model::receipt> got;
-  /// The log as it was by then.
-  model::log_state state = {};
-  /// The highest durable number of the producer.
-  std::uint64_t producer_last = 0;
-};
-/// All answers of one commit to one connection.
-struct append_answers {
-  std::vector<append_answer> answers;
-};
-
 using client_actor = caf::typed_actor<
     // Receipts and refusals. An error `moved` means: ask the directory again.
     caf::reacts_to<atom::receipts, append_answers>,
@@ -202,15 +185,26 @@ struct publication {
   client_actor connection;
   /// The drafts are copies of what stands there in the conversation's stream.
   std::optional<model::copy_range> copies = std::nullopt;
+  /// Another node takes this one for the home: it is appended here, whoever is.
+  bool forwarded = false;
+  /// The stored row of its producer was read for it.
+  bool producer_read = false;
 };
 
-/// CONVERSATION: the single writer of one log, and its followers. One step per message: whoever
-/// subscribes gets every entry that is appended after the answer's state.
-using conversation_actor = caf::typed_actor<
+/// CONVERSATION: the single writer of one log, and its followers; on another node than its home,
+/// one of these followers. One step per message: whoever subscribes gets every entry that is
+/// appended after the answer's state.
+using conversation_actor = follower_actor::extend<
     // Adds a subscriber (again is no error) and makes its hub follow. Errors: moved, read_failed,
     // log_damaged.
     caf::replies_to<atom::subscribe, subscriber>::with<subscribed>,
     caf::reacts_to<atom::unsubscribe, connection_id>,
+    // Another node follows it by this link, and is told at once. Answers whether it does; if not,
+    // the actor has moved.
+    caf::replies_to<atom::follow, link_actor>::with<bool>,
+    caf::reacts_to<atom::unfollow, link_actor>,
+    // Its home, or the way there, may be another one now.
+    caf::reacts_to<atom::placed, cluster_view_ptr>,
     // Appends a batch; the answer comes as `receipts`.
     caf::reacts_to<atom::append, publication>, caf::reacts_to<atom::committed, commit_report>,
     // Its stream in Redis may have grown. Repeats are harmless.
@@ -241,6 +235,11 @@ using directory_actor = caf::typed_actor<
     // Its stream in Redis may have grown: told on if it is active, since others read it when they
     // begin.
     caf::replies_to<atom::wake_up, model::conversation_name>::with<bool>,
+    // The same, wherever its home is, by a pointer with this mark of whoever put it there: a home
+    // knows what it has appended itself. Answers whether anybody was told.
+    caf::replies_to<atom::wake_up, model::conversation_name, std::string>::with<bool>,
+    // Nodes have come or gone.
+    caf::reacts_to<atom::placed, cluster_view_ptr>,
     // An idle conversation asks to be ended.
     caf::reacts_to<atom::passivate, model::conversation_name, conversation_actor>,
     // To itself: let the writer do a step of retention, and tell the conversations.
@@ -259,7 +258,6 @@ using connection_actor = client_actor::extend<caf::reacts_to<atom::command, net:
 } // namespace confab::actors
 
 // Local only: none of these ever leaves the process.
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::append_answers)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::append_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::commit_report)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(confab::actors::connection_id)

@@ -128,6 +128,11 @@ std::optional<std::uint64_t> producers::last_of(std::string_view id) const {
   return i == by_id_.end() ? std::nullopt : i->second.last;
 }
 
+bool producers::busy(std::string_view id) const {
+  auto i = by_id_.find(id);
+  return i != by_id_.end() && !i->second.in_flight.empty();
+}
+
 producers::producer& producers::touch(std::string_view id) {
   auto i = by_id_.find(id);
   if (i != by_id_.end())

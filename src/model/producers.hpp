@@ -73,6 +73,9 @@ public:
   /// The highest number of this producer that is durable, if it is known.
   [[nodiscard]] std::optional<std::uint64_t> last_of(std::string_view producer) const;
 
+  /// Whether drafts of it are in flight.
+  [[nodiscard]] bool busy(std::string_view producer) const;
+
   [[nodiscard]] std::size_t size() const noexcept { return by_id_.size(); }
 
 private:

@@ -1,0 +1,187 @@
+// What travels over a link: conversations that follow, and conversations that are followed.
+#include "actors/node_link.hpp"
+
+namespace confab::actors {
+
+namespace {
+
+/// Handles of conversations that are neither followed nor waited for; more are forgotten.
+constexpr std::size_t served_max = 4096;
+/// A slot lets go of entries beyond it: the follower's ring would not hold them either.
+constexpr std::size_t slot_bytes_max = 1024 * 1024;
+constexpr std::size_t slot_runs_max = 256;
+
+} // namespace
+
+void node_link_state::follow(const model::conversation_name& x, const follower_actor& who) {
+  if (!end)
+    return;
+  following.insert_or_assign(x, who);
+  records.emplace_back(net::wire::follow_record{x});
+  due();
+}
+
+void node_link_state::unfollow(const model::conversation_name& x, const follower_actor& who) {
+  auto i = following.find(x);
+  if (i == following.end() || i->second != who)
+    return; // its successor follows
+  following.erase(i);
+  records.emplace_back(net::wire::unfollow_record{x});
+  due();
+}
+
+void node_link_state::append(const net::wire::append_record& x, const follower_actor& from) {
+  if (!end)
+    return;
+  auto request = ++last_request;
+  forwards.emplace(request, forwarded{from, x.request});
+  auto& made = std::get<net::wire::append_record>(records.emplace_back(x));
+  made.request = request;
+  due();
+}
+
+void node_link_state::take(const net::wire::answer_record& x) {
+  auto i = forwards.find(x.request);
+  if (i == forwards.end())
+    return;
+  auto [from, request] = std::move(i->second);
+  forwards.erase(i);
+  if (answers.empty() || answers.back().first != from)
+    answers.emplace_back(std::move(from), append_answers{});
+  answers.back().second.answers.push_back({request, x.got, x.state, x.producer_last});
+}
+
+void node_link_state::pass_answers() {
+  for (auto& [to, all] : std::exchange(answers, {}))
+    self->send(to, atom::receipts::value, std::move(all));
+}
+
+void node_link_state::take(const net::wire::announcement_record& x) {
+  if (auto i = following.find(*x.name); i != following.end())
+    self->send(i->second, atom::announce::value,
+               std::make_shared<const net::wire::announcement_record>(x));
+}
+
+void node_link_state::take(const net::wire::unfollow_record& x) {
+  auto i = serving.find(x.name);
+  if (i == serving.end() || !std::exchange(i->second.followed, false))
+    return;
+  with(x.name, [this, of = x.name](const conversation_actor& to) {
+    // Unless it is followed again by now.
+    if (auto j = serving.find(of); j == serving.end() || !j->second.followed)
+      self->send(to, atom::unfollow::value, link_actor{self});
+  });
+}
+
+void node_link_state::take(const net::wire::wake_record& x) {
+  // Here, whoever is home: so a wake-up never goes in circles.
+  self->anon_send(directory, atom::wake_up::value, x.name);
+}
+
+void node_link_state::serve(const model::conversation_name& x) {
+  serving[x].followed = true;
+  with(x, [this, x](const conversation_actor& to) {
+    if (!serving[x].followed)
+      return;
+    auto answered = [this, x](bool follows) {
+      auto i = serving.find(x);
+      if (follows || i == serving.end() || !i->second.followed)
+        return;
+      forget(x);
+      serve(x);
+    };
+    self->request(to, caf::infinite, atom::follow::value, link_actor{self})
+        .then(answered, [answered](const caf::error&) { answered(false); });
+  });
+}
+
+void node_link_state::take(const net::wire::append_record& x) {
+  publication what{.request = x.request,
+                   .drafts = x.drafts,
+                   .retried = x.retried,
+                   .connection = client_actor{self},
+                   .copies = std::nullopt,
+                   .forwarded = true};
+  if (appends.emplace(x.request, appending{x.name, std::move(what)}).second)
+    publish(x.request);
+}
+
+void node_link_state::publish(std::uint64_t request) {
+  with(appends.at(request).name, [this, request](const conversation_actor& to) {
+    if (auto i = appends.find(request); i != appends.end())
+      self->send(to, atom::append::value, i->second.what);
+  });
+}
+
+void node_link_state::receipts(const append_answers& x) {
+  for (const auto& y : x.answers) {
+    auto i = appends.find(y.request);
+    if (i == appends.end())
+      continue; // the link was down in between
+    if (!y.got && y.got.why().what == model::code::moved) {
+      forget(i->second.name);
+      publish(y.request);
+      continue;
+    }
+    appends.erase(i);
+    records.emplace_back(net::wire::answer_record{y.request, y.got, y.state, y.producer_last});
+  }
+  due();
+}
+
+void node_link_state::announce(const announcement& x) {
+  if (!end)
+    return;
+  auto [i, is_new] = slots.try_emplace(*x->name);
+  auto& its = i->second;
+  if (is_new)
+    slot_order.push_back(*x->name);
+  if (!is_new && its.newest->state.epoch != x->state.epoch)
+    its.runs.clear(); // they are of a log that is no more
+  its.newest = x;
+  for (const auto& run : x->newest) {
+    its.runs.push_back(run);
+    its.bytes += run->bytes();
+  }
+  if (its.bytes > slot_bytes_max || its.runs.size() > slot_runs_max) {
+    its.runs.clear();
+    its.bytes = 0;
+  }
+  if (unacknowledged_bytes < how.window_bytes)
+    due();
+}
+
+void node_link_state::with(const model::conversation_name& x, task what) {
+  auto& its = serving[x];
+  if (its.actor && its.waiting.empty())
+    return what(conversation_actor{its.actor});
+  its.waiting.push_back(std::move(what));
+  if (its.waiting.size() > 1)
+    return;
+  auto found = [this, x](const conversation_actor& actor) {
+    auto i = serving.find(x);
+    if (i == serving.end())
+      return; // the link was down in between
+    i->second.actor = actor;
+    for (auto& each : std::exchange(i->second.waiting, {}))
+      each(actor);
+    forget_some();
+  };
+  self->request(directory, caf::infinite, atom::lookup::value, x)
+      // The directory ends with the process only.
+      .then(found, [this, x](const caf::error&) { serving.erase(x); });
+}
+
+void node_link_state::forget(const model::conversation_name& x) {
+  if (auto i = serving.find(x); i != serving.end() && i->second.waiting.empty())
+    i->second.actor = nullptr;
+}
+
+void node_link_state::forget_some() {
+  if (serving.size() <= served_max + following.size())
+    return;
+  std::erase_if(serving,
+                [](const auto& x) { return !x.second.followed && x.second.waiting.empty(); });
+}
+
+} // namespace confab::actors
