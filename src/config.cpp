@@ -1,8 +1,6 @@
 #include "config.hpp"
 
-#include "model/channel.hpp"
-
-#include <arpa/inet.h>
+#include "config_rules.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -95,73 +93,6 @@ std::string assign(T& to, const std::string& text, const option& which) {
   return {};
 }
 
-enum class reach { none, loopback, beyond };
-
-/// `none`: not an IP literal.
-reach reach_of(const std::string& address) {
-  in_addr v4{};
-  if (inet_pton(AF_INET, address.c_str(), &v4) == 1)
-    return ntohl(v4.s_addr) >> 24 == 127 ? reach::loopback : reach::beyond;
-  in6_addr v6{};
-  if (inet_pton(AF_INET6, address.c_str(), &v6) != 1)
-    return reach::none;
-  return IN6_IS_ADDR_LOOPBACK(&v6) ? reach::loopback : reach::beyond;
-}
-
-template <class Complain>
-void complain_about_channels(const config::redis_group& x, Complain complain) {
-  auto in = model::channel_pattern::parse(x.pubsub_in, "*");
-  auto out = model::channel_pattern::parse(x.pubsub_out, "{name}");
-  if (!x.pubsub_in.empty() && !in)
-    complain("redis.pubsub_in", x.pubsub_in + ' ' + in.why().detail);
-  if (!x.pubsub_out.empty() && !out)
-    complain("redis.pubsub_out", x.pubsub_out + ' ' + out.why().detail);
-  if (x.role == redis_role::log && !(x.pubsub_in + x.pubsub_out).empty())
-    complain("redis.pubsub_in", "and redis.pubsub_out need redis.role = bridge");
-  if (x.pubsub_in.empty() || x.pubsub_out.empty() || !in || !out)
-    return;
-  if (in->name_of(out->channel_of(*model::conversation_name::parse("x"))))
-    complain("redis.pubsub_out", x.pubsub_out + " is heard by redis.pubsub_in: what is published "
-                                                "there would come back as another entry for ever");
-}
-
-/// Rules beyond one option's type and bounds.
-/// @param complain takes the option's name and what is wrong.
-template <class Complain>
-void check_meaning(config& values, Complain complain) {
-  auto& address = values.net.address;
-  if (address == "localhost")
-    address = "127.0.0.1";
-  auto range = reach_of(address);
-  if (range == reach::none)
-    complain("net.address", address + " is not an IP address; one such as 127.0.0.1 or ::1, or "
-                                      "localhost, is needed");
-  if (range == reach::beyond && !values.net.insecure)
-    complain(
-        "net.address",
-        address +
-            " is not a loopback address, and anyone who reaches the port could read and write "
-            "every conversation, since there are no access tokens yet; use 127.0.0.1 or ::1, or "
-            "add --insecure if that is meant");
-  if (values.net.idle_ms <= values.net.heartbeat_ms)
-    complain("net.idle_ms",
-             std::to_string(values.net.idle_ms) + " is not more than net.heartbeat_ms (" +
-                 std::to_string(values.net.heartbeat_ms) +
-                 "), so quiet connections would be cut before they can answer a heartbeat");
-  const auto& redis = values.redis;
-  if (!redis.address.empty())
-    if (auto place = store::parse_redis_address(redis.address); !place)
-      complain("redis.address", redis.address + ' ' + place.why().detail);
-  complain_about_channels(redis, complain);
-  if (redis.role == redis_role::log && redis.address.empty())
-    complain("redis.role", "log needs redis.address");
-  if (!redis.user.empty() && redis.password_file.empty())
-    complain("redis.user", redis.user + " needs redis.password_file");
-  if (auto rules = model::parse_retention(values.store.retention); !rules)
-    // Its detail begins with the option's name, which stands before every error here.
-    complain("store.retention", rules.why().detail.substr(rules.why().detail.find(' ') + 1));
-}
-
 /// The value of a `key = value` line: without quotes and without the comment behind it.
 std::optional<std::string> ini_value(std::string_view text) {
   if (text.starts_with('"')) {
@@ -179,6 +110,8 @@ std::optional<std::string> ini_value(std::string_view text) {
   return std::string{trimmed(text.substr(0, comment))};
 }
 
+} // namespace
+
 std::optional<std::string> read_file(const std::filesystem::path& path, std::string& why) {
   std::ifstream in{path, std::ios::binary};
   std::string text;
@@ -195,8 +128,6 @@ std::optional<std::string> read_file(const std::filesystem::path& path, std::str
   }
   return text;
 }
-
-} // namespace
 
 model::result<store::redis_options> redis_options_of(const config::redis_group& x) {
   auto address = store::parse_redis_address(x.address);
@@ -296,7 +227,7 @@ std::vector<setting> read_ini(std::string_view text, std::string_view file_name,
         errors.push_back(place + "malformed section line; [section] is needed");
       else if (!known_section)
         errors.push_back(place + '[' + section +
-                         "]: no such section; net, store, redis and log exist");
+                         "]: no such section; net, store, redis, cluster and log exist");
       continue;
     }
     auto equals = line.find('=');

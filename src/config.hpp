@@ -86,6 +86,23 @@ struct config {
     friend bool operator==(const redis_group&, const redis_group&) = default;
   };
 
+  struct cluster_group {
+    std::string name = "confab";
+    std::string address = "127.0.0.1";
+    /// 0: a node alone.
+    std::uint16_t port = 0;
+    std::string advertise;
+    std::uint64_t lease_ms = 5'000;
+    std::uint64_t heartbeat_ms = 500;
+    std::uint64_t window_bytes = 4 * 1024 * 1024;
+    /// All three are files, or empty.
+    std::string certificate;
+    std::string key;
+    std::string ca;
+
+    friend bool operator==(const cluster_group&, const cluster_group&) = default;
+  };
+
   struct log_group {
     log_level level = log_level::info;
     log_format format = log_format::text;
@@ -96,6 +113,7 @@ struct config {
   net_group net;
   store_group store;
   redis_group redis;
+  cluster_group cluster;
   log_group log;
 
   friend bool operator==(const config&, const config&) = default;

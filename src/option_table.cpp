@@ -1,6 +1,8 @@
 // The one table of options: name, place, unit, bounds, meaning.
 #include "config.hpp"
 
+#include "store/lease_source.hpp"
+
 #include <array>
 
 namespace confab {
@@ -23,11 +25,14 @@ constexpr auto in_store = at<&config::store, Member>;
 template <auto Member>
 constexpr auto in_redis = at<&config::redis, Member>;
 template <auto Member>
+constexpr auto in_cluster = at<&config::cluster, Member>;
+template <auto Member>
 constexpr auto in_log = at<&config::log, Member>;
 
 using ng = config::net_group;
 using sg = config::store_group;
 using rg = config::redis_group;
+using cg = config::cluster_group;
 using lg = config::log_group;
 
 // clang-format off
@@ -120,6 +125,26 @@ constexpr std::array table{
          "Longest pause between two attempts to connect; they begin at 50 ms and double, with jitter."},
   option{"redis.reply_bytes", in_redis<&rg::reply_bytes>, "bytes", mib, 1'024 * mib,
          "Largest reply that is read from Redis; a larger one ends its connection."},
+  option{"cluster.name", in_cluster<&cg::name>, "", 1, 64,
+         "Name of the cluster; nodes of another name in the same Redis are left out."},
+  option{"cluster.address", in_cluster<&cg::address>, "", 1, 64,
+         "IP address to listen on for other nodes; other than loopback only with certificates."},
+  option{"cluster.port", in_cluster<&cg::port>, "", 0, 65'535,
+         "TCP port to listen on for other nodes, with redis.role = log; 0: a node alone."},
+  option{"cluster.advertise", in_cluster<&cg::advertise>, "", 0, 255,
+         "Address or name of this machine that other nodes connect to; empty: cluster.address."},
+  option{"cluster.lease_ms", in_cluster<&cg::lease_ms>, "ms", 500, static_cast<std::uint64_t>(store::lease_ms_max),
+         "A node that could not renew its lease in Redis for so long is home of no conversation, and the others take over."},
+  option{"cluster.heartbeat_ms", in_cluster<&cg::heartbeat_ms>, "ms", 50, 60'000,
+         "Time between two heartbeats to another node."},
+  option{"cluster.window_bytes", in_cluster<&cg::window_bytes>, "bytes", 65'536, 1'024 * mib,
+         "Entries on their way to another node that it has not acknowledged; what is beyond, it reads from the log."},
+  option{"cluster.certificate", in_cluster<&cg::certificate>, "", 0, 4'096,
+         "PEM file with the certificate that this node shows to others; with cluster.key and cluster.ca."},
+  option{"cluster.key", in_cluster<&cg::key>, "", 0, 4'096,
+         "PEM file with the private key of that certificate."},
+  option{"cluster.ca", in_cluster<&cg::ca>, "", 0, 4'096,
+         "PEM file with the certificates of those who sign nodes' certificates: whoever has one of theirs is a peer."},
   option{"log.level", in_log<&lg::level>, "trace|debug|info|warn|error", 0, 0,
          "Least severe log line that is written to stderr."},
   option{"log.format", in_log<&lg::format>, "text|json", 0, 0,

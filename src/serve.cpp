@@ -1,7 +1,9 @@
 #include "serve.hpp"
 
+#include "actors/cluster_options.hpp"
 #include "actors/node.hpp"
 #include "actors/stream_copies.hpp"
+#include "model/placement.hpp"
 #include "net/server.hpp"
 #include "net/wire/json_object.hpp"
 #include "store/redis_connection.hpp"
@@ -72,10 +74,11 @@ void raise_descriptor_limit() {
     spdlog::warn("the limit of open files stays at {}", x.rlim_cur);
 }
 
-std::string random_text() {
+/// 64 bits: two nodes of the same one would take each other's publishes for retries.
+std::string random_incarnation() {
   std::random_device random;
   char text[20];
-  std::snprintf(text, sizeof text, "%08x", random());
+  std::snprintf(text, sizeof text, "%08x%08x", random(), random());
   return text;
 }
 
@@ -164,6 +167,33 @@ model::result<std::optional<actors::streams_options>> streams_of(const config::r
                 .pubsub_out = x.pubsub_out}};
 }
 
+/// How this node is one of several; nothing: it is alone. Errors: as `redis_options_of`.
+model::result<std::optional<actors::cluster_options>> cluster_of(const config& values) {
+  using maybe = std::optional<actors::cluster_options>;
+  const auto& x = values.cluster;
+  if (x.port == 0)
+    return maybe{};
+  auto redis = redis_options_of(values.redis);
+  if (!redis)
+    return redis.why();
+  auto advertised = x.advertise.empty() ? x.address : x.advertise;
+  // Where clients come to; an address that stands for all is nowhere to come to.
+  const auto& net = values.net;
+  auto clients = net.address == "0.0.0.0" || net.address == "::" ? advertised : net.address;
+  return maybe{{.redis = std::move(*redis),
+                .name = x.name,
+                .address = x.address,
+                .port = x.port,
+                .advertise = std::move(advertised),
+                .lease_ms = static_cast<std::int64_t>(x.lease_ms),
+                .heartbeat_ms = static_cast<std::int64_t>(x.heartbeat_ms),
+                .window_bytes = x.window_bytes,
+                .certificate = x.certificate,
+                .key = x.key,
+                .ca = x.ca,
+                .client_url = net.port == 0 ? "" : "http://" + model::endpoint(clients, net.port)}};
+}
+
 /// For the last commits, when the clients have used up the time of the drain.
 constexpr std::chrono::seconds last_commits{2};
 
@@ -194,7 +224,7 @@ int serve(const config& values) {
   }
   if (!check_redis(values.redis))
     return 1;
-  auto incarnation = random_text();
+  auto incarnation = random_incarnation();
   auto opened = open_log(values, *retention, incarnation);
   if (!opened) {
     spdlog::critical("{}", opened.why().detail);
@@ -221,6 +251,14 @@ int serve(const config& values) {
     spdlog::critical("{}", streams.why().detail);
     return 1;
   }
+  auto cluster = cluster_of(values);
+  if (!cluster) {
+    spdlog::critical("{}", cluster.why().detail);
+    return 1;
+  }
+  if (*cluster)
+    spdlog::info("cluster: {}, other nodes come to {}", (*cluster)->name,
+                 model::endpoint((*cluster)->advertise, (*cluster)->port));
   actors::node node{log, env};
   net::pages pages{node, cache};
   net::server_context shared{.backend = node,
@@ -238,9 +276,7 @@ int serve(const config& values) {
     spdlog::critical("{}", port.why().detail);
     return 1;
   }
-  auto brackets = values.net.address.find(':') != std::string::npos;
-  std::printf("listening on http://%s%s%s:%u\n", brackets ? "[" : "", values.net.address.c_str(),
-              brackets ? "]" : "", static_cast<unsigned>(*port));
+  std::printf("listening on http://%s\n", model::endpoint(values.net.address, *port).c_str());
   std::fflush(stdout);
 
   while (!signalled(signals, std::chrono::hours{1})) {

@@ -27,8 +27,8 @@ const std::map<std::string, std::vector<std::string>, std::less<>> allowed_by_fo
     {"bench", {"model/", "net/", "actors/", "bench/", "CLI/", "spdlog/", "POSIX"}},
     // src itself: the sub-commands and the options. CAF, Boost and SQLite each live in one folder.
     {"",
-     {"model/", "store/", "net/", "actors/", "bench/", "config.hpp", "serve.hpp", "check.hpp",
-      "CLI/", "spdlog/", "POSIX"}},
+     {"model/", "store/", "net/", "actors/", "bench/", "config.hpp", "config_rules.hpp",
+      "serve.hpp", "check.hpp", "CLI/", "spdlog/", "POSIX"}},
 };
 
 const std::vector<std::string> posix_prefixes{

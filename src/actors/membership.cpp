@@ -9,7 +9,7 @@ namespace confab::actors {
 namespace {
 
 std::string shown(const model::member& x) {
-  return x.incarnation + " at " + x.address + ':' + std::to_string(x.port);
+  return x.incarnation + " at " + model::endpoint(x.address, x.port);
 }
 
 /// In `xs` and not in `ys`, by incarnation, for each.

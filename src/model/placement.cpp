@@ -31,6 +31,13 @@ bool valid_incarnation(std::string_view text) noexcept {
                      [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z'); });
 }
 
+std::string endpoint(std::string_view address, std::uint16_t port) {
+  std::string text{address};
+  if (text.find(':') != std::string::npos)
+    text = '[' + text + ']';
+  return text + ':' + std::to_string(port);
+}
+
 placement::placement(std::vector<std::string> incarnations) {
   std::sort(incarnations.begin(), incarnations.end());
   incarnations.erase(std::unique(incarnations.begin(), incarnations.end()), incarnations.end());

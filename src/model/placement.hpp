@@ -37,6 +37,9 @@ struct member {
   friend bool operator==(const member&, const member&) = default;
 };
 
+/// `address:port`, an IPv6 address in brackets.
+[[nodiscard]] std::string endpoint(std::string_view address, std::uint16_t port);
+
 /// Immutable. `home_of` is O(nodes), some nanoseconds for each.
 class placement {
 public:

@@ -160,3 +160,9 @@ TEST_CASE("an incarnation is 1 to 32 digits and small letters") {
        {"", "A", "a-b", "a b", "\xc3\xa4", "a\n", "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz"})
     CHECK_FALSE(valid_incarnation(text));
 }
+
+TEST_CASE("an endpoint is an address and a port as URLs have them") {
+  CHECK(endpoint("127.0.0.1", 80) == "127.0.0.1:80");
+  CHECK(endpoint("node-1.example.org", 7'000) == "node-1.example.org:7000");
+  CHECK(endpoint("::1", 65'535) == "[::1]:65535");
+}

@@ -37,6 +37,12 @@ def wrong_usage_is_status_2():
         (["serve", "--port=1"], "--port: no such option; did you mean net.port?"),
         (["serve", "--config-file=/nonexistent.ini"], "/nonexistent.ini: cannot be read"),
         (["serve", "--net.address=0.0.0.0"], "every conversation"),
+        (["serve", "--cluster.port=7000"], "--cluster.port: needs redis.role = log and redis.address"),
+        (["serve", "--cluster.port=7000", "--redis.role=log", "--redis.address=h:1", "--cluster.address=10.0.0.1"],
+         "--cluster.address: 10.0.0.1 is not a loopback address, and a node refuses to listen for peers on a public "
+         "address without"),
+        (["serve", "--cluster.certificate=/nonexistent.pem", "--cluster.key=/nonexistent.pem",
+          "--cluster.ca=/nonexistent.pem"], "--cluster.ca: /nonexistent.pem cannot be read"),
     ):
         answer = confab(*arguments)
         expect(answer[0] == 2 and text in answer[2], arguments, answer)
