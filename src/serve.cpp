@@ -259,7 +259,7 @@ int serve(const config& values) {
   if (*cluster)
     spdlog::info("cluster: {}, other nodes come to {}", (*cluster)->name,
                  model::endpoint((*cluster)->advertise, (*cluster)->port));
-  actors::node node{log, env};
+  actors::node node{log, env, *cluster};
   net::pages pages{node, cache};
   net::server_context shared{.backend = node,
                              .pages = pages,
@@ -285,6 +285,7 @@ int serve(const config& values) {
   spdlog::info("draining {} connections for at most {} ms; a second signal ends at once",
                server.connections(), drain.count());
   auto deadline = std::chrono::steady_clock::now() + drain;
+  node.leave();
   // Clients come back to the next process, or to another one, over a time that grows with the
   // drain.
   server.drain(2 * drain);

@@ -4,6 +4,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 namespace confab::actors {
 
 namespace {
@@ -15,9 +17,22 @@ constexpr std::chrono::seconds retain_period{1};
 
 conversation_actor directory_state::lookup(const model::conversation_name& x) {
   auto [i, is_new] = active.try_emplace(x);
-  if (is_new)
+  if (is_new) {
     i->second = self->spawn(conversation, x, writer, directory_actor{self}, streams, view, env);
+    ++env->load.conversations;
+    env->load.homes += home_here(x) ? 1 : 0;
+  }
   return i->second;
+}
+
+bool directory_state::home_here(const model::conversation_name& x) const {
+  return !view || view->homes.home_of(x) == view->own;
+}
+
+void directory_state::count() {
+  env->load.conversations = active.size();
+  env->load.homes = static_cast<std::uint64_t>(std::count_if(
+      active.begin(), active.end(), [this](const auto& x) { return home_here(x.first); }));
 }
 
 bool directory_state::wake_up(const model::conversation_name& x) {
@@ -45,11 +60,15 @@ void directory_state::placed(const cluster_view_ptr& x) {
   view = x;
   for (const auto& [name_of_it, actor] : active)
     self->send(actor, atom::placed::value, x);
+  count();
 }
 
 void directory_state::passivate(const model::conversation_name& x, const conversation_actor& who) {
-  if (auto i = active.find(x); i != active.end() && i->second == who)
+  if (auto i = active.find(x); i != active.end() && i->second == who) {
     active.erase(i);
+    --env->load.conversations;
+    env->load.homes -= home_here(x) ? 1 : 0;
+  }
   self->send(who, atom::stop::value);
 }
 

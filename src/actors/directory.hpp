@@ -22,6 +22,9 @@ struct directory_state {
   bool wake_home(const model::conversation_name& x, const std::string& origin);
   void placed(const cluster_view_ptr& x);
   void passivate(const model::conversation_name& x, const conversation_actor& who);
+  /// What this node carries, for `environment::load`.
+  void count();
+  [[nodiscard]] bool home_here(const model::conversation_name& x) const;
   void retain();
   void retained_some(const retained& x);
 

@@ -33,15 +33,18 @@ private:
 
 } // namespace
 
-node_config::node_config() {
+node_config::node_config(const std::optional<cluster_options>& cluster) {
   module_factories.push_back([](caf::actor_system& x) -> caf::actor_system::module* {
     return new scheduler{x}; // owned by the system, as CAF wants it
   });
   // Without it, one busy actor can keep its thread for itself.
   set("scheduler.max-throughput", 50);
+  if (cluster)
+    cluster_node::prepare(*this, *cluster);
 }
 
-node::node(store::log_store& log, environment& env) : log_{log}, env_{env} {}
+node::node(store::log_store& log, environment& env, std::optional<cluster_options> cluster)
+  : log_{log}, env_{env}, how_{std::move(cluster)} {}
 
 node::~node() {
   stop();
@@ -70,9 +73,20 @@ model::status node::start(net::pages& pages, std::size_t readers,
   if (streams_)
     joined = streams_->start(system_, writer_, readers_);
   directory_ = system_.spawn(directory, writer_, joined, &env_);
+  if (how_) {
+    auto joined_cluster = cluster_node::start(system_, *how_, directory_, env_);
+    if (!joined_cluster)
+      return joined_cluster.why();
+    cluster_ = std::move(*joined_cluster);
+  }
   if (streams_)
     streams_->join(system_, directory_);
   return model::nothing{};
+}
+
+void node::leave() {
+  if (cluster_)
+    cluster_->leave();
 }
 
 void node::stop() {
@@ -81,6 +95,9 @@ void node::stop() {
   // First of all, so that nothing of it is half done when the log has gone.
   if (streams_)
     streams_->leave();
+  if (cluster_)
+    cluster_->stop();
+  cluster_ = nullptr;
   caf::scoped_actor self{system_};
   // Failing to answer means that it has ended already.
   self->request(writer_, caf::infinite, atom::stop::value)

@@ -178,26 +178,33 @@ model::status redis_bridge_state::tidy() {
 }
 
 void redis_bridge_state::take(const std::vector<model::stream_entry>& entries) {
-  std::map<model::conversation_name, std::vector<std::string>> ids_by_name;
+  std::map<model::conversation_name, wake_up> wake_ups;
   for (const auto& x : entries) {
     if (marked(x, how.origin)) {
       done.push_back(x.id);
       continue;
     }
     auto to = model::read_pointer(x);
-    if (to)
-      ids_by_name[to->name].push_back(x.id);
-    else
+    if (!to) {
       refuse(x, to.why());
+      continue;
+    }
+    const auto* origin = x.field(model::origin_field);
+    auto& its = wake_ups[to->name];
+    if (its.ids.empty() && origin != nullptr)
+      its.origin = *origin;
+    else if (origin == nullptr || its.origin != *origin)
+      its.origin.clear();
+    its.ids.push_back(x.id);
   }
-  for (auto& [to, ids] : ids_by_name)
-    wake(to, std::move(ids));
+  for (auto& [to, its] : wake_ups)
+    wake(to, std::move(its));
 }
 
-void redis_bridge_state::wake(const model::conversation_name& to, std::vector<std::string> ids) {
-  auto count = ids.size();
+void redis_bridge_state::wake(const model::conversation_name& to, wake_up x) {
+  auto count = x.ids.size();
   under_way += count;
-  auto shared = std::make_shared<std::vector<std::string>>(std::move(ids));
+  auto shared = std::make_shared<std::vector<std::string>>(std::move(x.ids));
   auto answered = [this, shared, count](bool) { woken(std::move(*shared), count); };
   auto failed = [this, count](const caf::error& why) {
     // They stay pending.
@@ -207,7 +214,8 @@ void redis_bridge_state::wake(const model::conversation_name& to, std::vector<st
   if (copier)
     self->request(copier, caf::infinite, atom::wake::value, to).then(answered, failed);
   else
-    self->request(directory, caf::infinite, atom::wake_up::value, to).then(answered, failed);
+    self->request(directory, caf::infinite, atom::wake_up::value, to, std::move(x.origin))
+        .then(answered, failed);
 }
 
 void redis_bridge_state::woken(std::vector<std::string> ids, std::size_t count) {

@@ -49,7 +49,12 @@ struct redis_bridge_state {
   /// Removes acknowledged pointers that are old, and consumers that are long gone.
   [[nodiscard]] model::status tidy();
   void take(const std::vector<model::stream_entry>& entries);
-  void wake(const model::conversation_name& name, std::vector<std::string> ids);
+  /// Whom to wake, the ids of the pointers there, and the mark that all of them bear, if one.
+  struct wake_up {
+    std::vector<std::string> ids;
+    std::string origin;
+  };
+  void wake(const model::conversation_name& name, wake_up x);
   void refuse(const model::stream_entry& x, const model::error& why);
   void woken(std::vector<std::string> ids, std::size_t count);
   void work_again(std::int64_t wait_ms);

@@ -48,7 +48,7 @@ result<pointer> read_pointer(const stream_entry& x) {
 }
 
 bool marked(const stream_entry& x, std::string_view origin) noexcept {
-  const auto* mark = x.field("origin");
+  const auto* mark = x.field(origin_field);
   return mark != nullptr && *mark == origin;
 }
 

@@ -39,6 +39,9 @@ struct pointer {
 /// nothing of its fields in it.
 [[nodiscard]] result<pointer> read_pointer(const stream_entry& x);
 
+/// The mark of whoever put it there.
+inline constexpr std::string_view origin_field = "origin";
+
 /// Whether it bears the mark of this log: it was put there from it.
 [[nodiscard]] bool marked(const stream_entry& x, std::string_view origin) noexcept;
 
