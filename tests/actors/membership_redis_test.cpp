@@ -55,7 +55,7 @@ TEST_CASE("two nodes find each other through a real Redis, and miss one that is 
     caf::actor_system system{config};
     auto begin = [&](const std::string& name, member_watch& to) {
       actors::membership_options how;
-      how.own = {.who = {name, "10.0.0.1", 7'000, "0.1.0", actors::cluster_protocol},
+      how.own = {.who = {name, "10.0.0.1", 7'000, "0.1.0", net::wire::link_protocol},
                  .cluster = "confab"};
       how.lease_ms = 600;
       how.leases = std::make_shared<store::redis_leases>(redis.options(), how.lease_ms);

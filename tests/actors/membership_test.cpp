@@ -20,7 +20,7 @@ constexpr std::int64_t lease_ms = 3'000;
 
 store::lease lease_of(const std::string& incarnation) {
   store::lease x;
-  x.who = {incarnation, "10.0.0.1", 7'000, "0.1.0", actors::net::wire::link_protocol};
+  x.who = {incarnation, "10.0.0.1", 7'000, "0.1.0", net::wire::link_protocol};
   x.cluster = "confab";
   return x;
 }
@@ -308,7 +308,7 @@ TEST_CASE_FIXTURE(
   auto stranger = lease_of("s");
   stranger.cluster = "other";
   auto older = lease_of("o");
-  older.who.protocol = actors::net::wire::link_protocol + 1;
+  older.who.protocol = net::wire::link_protocol + 1;
   auto upgraded = lease_of("u");
   upgraded.who.version = "0.2.0";
   auto& s = begin(stranger);

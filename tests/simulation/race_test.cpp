@@ -28,15 +28,17 @@ struct quiet_log {
 
 } // namespace
 
-TEST_CASE("each reader sees 1, 2, 3 … once, for every order of events") {
+namespace {
+
+void each_reader_sees_each_entry_once(const test::world_options& how, std::uint32_t seeds) {
   quiet_log quiet;
   auto only = from_environment("CONFAB_SEED", 0);
   auto begin = only > 0 ? only : 1;
-  auto end = only > 0 ? only : from_environment("CONFAB_SEEDS", 10'000);
+  auto end = only > 0 ? only : from_environment("CONFAB_SEEDS", seeds);
   std::size_t entries = 0;
   for (auto seed = begin; seed <= end; ++seed) {
     CAPTURE(seed); // to run it alone: CONFAB_SEED
-    test::world w{seed, {}};
+    test::world w{seed, how};
     if (std::getenv("CONFAB_TRACE") != nullptr)
       w.truth().trace = [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); };
     auto fault = w.run();
@@ -45,4 +47,19 @@ TEST_CASE("each reader sees 1, 2, 3 … once, for every order of events") {
   }
   // A simulation in which nothing is delivered proves nothing.
   CHECK(entries > (end - begin + 1) * 5);
+}
+
+} // namespace
+
+TEST_CASE("each reader sees 1, 2, 3 … once, for every order of events") {
+  each_reader_sees_each_entry_once({}, 10'000);
+}
+
+TEST_CASE("each reader of two nodes sees 1, 2, 3 … once, whoever the home is and what gets lost") {
+  each_reader_sees_each_entry_once({.nodes = 2}, 10'000);
+}
+
+TEST_CASE(
+    "each reader of three nodes sees 1, 2, 3 … once, whoever the home is and what gets lost") {
+  each_reader_sees_each_entry_once({.nodes = 3}, 1'000);
 }

@@ -7,6 +7,8 @@
 
 #include <caf/send.hpp>
 
+#include <algorithm>
+
 namespace confab::test {
 
 namespace {
@@ -62,43 +64,64 @@ void world::build() {
 
   constexpr std::size_t budgets[] = {0, 4096, 1 << 26};
   cache_ = std::make_unique<model::byte_budget>(budgets[pick(3)]);
-  actors::limits bounds;
-  bounds.passivate_ms = passivate_ms;
-  bounds.gather_us = chance(50) ? 0 : 3000;
-  env_ = std::make_unique<actors::environment>(bounds, *cache_, "sim");
-  env_->wall_ms = [this] { return noon_ms + skew_ms_ + (system_ ? system_->now_ms() : 0); };
-
   pages_ = std::make_unique<net::pages>(*this, *cache_);
   constexpr std::size_t entries_max[] = {1, 3, 8, 256};
   constexpr std::size_t bytes_max[] = {150, 1000, 1 << 20};
   net::hub_limits limits{
       .ring = {.entries_max = entries_max[pick(4)], .bytes_max = bytes_max[pick(3)]}};
-  auto hubs = 1 + pick(2);
+  auto hubs = how_.nodes + pick(2);
   awake_.assign(hubs, 0);
   for (std::size_t i = 0; i < hubs; ++i)
     hubs_.push_back(std::make_unique<net::hub>(limits, *pages_, [this, i] { awake_[i] = 1; }));
 
   system_ = std::make_unique<deterministic_system>();
-  auto& system = system_->system;
-  writer_ =
-      system.spawn(actors::log_writer,
-                   std::shared_ptr<store::log_writer>{truth_.watch(store_->writer())}, env_.get());
+  build_nodes();
   for (int i = 0; i < 2; ++i)
-    readers_.push_back(
-        system.spawn(actors::log_reader,
-                     std::shared_ptr<store::log_reader>{truth_.watch(std::move(*store_->reader()))},
-                     pages_.get(), env_.get()));
-  directory_ = system.spawn(actors::directory, writer_, actors::stream_actors{}, env_.get());
+    readers_.push_back(system_->system.spawn(
+        actors::log_reader,
+        std::shared_ptr<store::log_reader>{truth_.watch(std::move(*store_->reader()))},
+        pages_.get(), nodes_.front().env.get()));
+  if (how_.nodes > 1)
+    build_cluster();
   for (int i = 0; i < 4; ++i)
     clients_.push_back({.id = "client" + std::to_string(i)});
+}
+
+void world::build_nodes() {
+  actors::limits bounds;
+  bounds.passivate_ms = passivate_ms;
+  bounds.gather_us = chance(50) ? 0 : 3000;
+  bounds.reconcile_ms = how_.nodes > 1 ? 1000 : 0;
+  if (how_.store_faults && chance(40))
+    numbers_->loses_answer = [this] { return !truth_.calm && chance(3); };
+  for (std::size_t i = 0; i < how_.nodes; ++i) {
+    auto& x = nodes_.emplace_back();
+    x.incarnation = "sim" + std::to_string(i);
+    x.env = std::make_unique<actors::environment>(bounds, *cache_, x.incarnation);
+    x.env->wall_ms = [this] { return noon_ms + skew_ms_ + (system_ ? system_->now_ms() : 0); };
+    auto session = truth_.watch(store_->writer());
+    if (how_.nodes > 1)
+      session = share(std::move(session), numbers_);
+    auto& system = system_->system;
+    x.writer = system.spawn(actors::log_writer,
+                            std::shared_ptr<store::log_writer>{std::move(session)}, x.env.get());
+    x.directory = system.spawn(actors::directory, x.writer, actors::stream_actors{}, x.env.get());
+  }
+}
+
+world::node& world::node_of(const net::hub& x) {
+  auto i = std::find_if(hubs_.begin(), hubs_.end(), [&](const auto& y) { return y.get() == &x; });
+  return nodes_[static_cast<std::size_t>(i - hubs_.begin()) % nodes_.size()];
 }
 
 std::unique_ptr<net::client_port> world::connect(net::client_ref session,
                                                  net::client_identity who) {
   using pool = decltype(actors::connection_place::readers);
-  actors::connection_place place{directory_, writer_, pool_of<pool>(readers_), {++connections_}};
+  auto& on = node_of(*session.hub);
+  actors::connection_place place{
+      on.directory, on.writer, pool_of<pool>(readers_), {++connections_}};
   return std::make_unique<port>(system_->system.spawn(actors::connection, std::move(place), session,
-                                                      std::move(who), env_.get()));
+                                                      std::move(who), on.env.get()));
 }
 
 void world::read(net::page_request x) {
@@ -136,6 +159,8 @@ void world::act() {
   } else if (what < 48) {
     if (how_.mangles)
       mangle();
+  } else if (what < 51 && how_.nodes > 1) {
+    cluster_acts();
   } else if (what < 65 && !lines_.empty()) {
     line_acts(lines_[pick(static_cast<unsigned>(lines_.size()))]);
   } else {
@@ -212,6 +237,11 @@ void world::pass_time(std::int64_t ms) {
 
 void world::settle() {
   truth_.calm = true;
+  for (auto& x : nodes_)
+    x.member = true;
+  if (how_.nodes > 1)
+    for (const auto& x : nodes_)
+      tell_members(x);
   for (int round = 0; round < 14; ++round) {
     for (auto& x : lines_)
       if (!x.socket->is_cut())
@@ -264,34 +294,47 @@ void world::check_payloads() {
 }
 
 void world::end_all() {
-  if (!directory_)
+  if (nodes_.empty())
     return;
   for (auto& x : lines_)
     x.socket->cut();
   for (auto& x : shots_)
     x->cut();
   truth_.calm = true;
-  for (int i = 0; i < 4; ++i) {
+  // A home waits for its followers.
+  for (std::size_t i = 0; i < 4 * nodes_.size(); ++i) {
     system_->run();
     system_->advance(std::chrono::milliseconds{passivate_ms + 100});
   }
   system_->run();
-  if (const auto& left = state_of<actors::directory_state>(directory_).active; !left.empty())
-    note(left.begin()->first.text() + ": nobody is there, but its actor does not passivate");
-  if (env_->appends.used() != 0)
-    note("the budget of drafts was not given back");
+  for (const auto& x : nodes_) {
+    if (const auto& left = state_of<actors::directory_state>(x.directory).active; !left.empty())
+      note(left.begin()->first.text() + ": nobody is there, but its actor does not passivate");
+    if (x.env->appends.used() != 0)
+      note("the budget of drafts was not given back");
+  }
   for (auto& x : hubs_)
     x->pass();
-  caf::anon_send_exit(directory_, caf::exit_reason::user_shutdown);
-  caf::anon_send_exit(writer_, caf::exit_reason::user_shutdown);
+  for (const auto& x : nodes_) {
+    if (x.cluster)
+      caf::anon_send_exit(x.cluster, caf::exit_reason::user_shutdown);
+    caf::anon_send_exit(x.directory, caf::exit_reason::user_shutdown);
+    caf::anon_send_exit(x.writer, caf::exit_reason::user_shutdown);
+  }
   for (auto& x : readers_)
     caf::anon_send_exit(x, caf::exit_reason::user_shutdown);
-  directory_ = nullptr;
-  writer_ = nullptr;
+  while (!wires_.empty())
+    cut_wire(0);
+  for (auto& x : nodes_) {
+    x.writer = nullptr;
+    x.directory = nullptr;
+    x.cluster = nullptr;
+  }
   readers_.clear();
   lines_.clear();
   shots_.clear();
   system_.reset();
+  nodes_.clear();
   hubs_.clear();
   pages_.reset();
   if (cache_->used() != 0)

@@ -2,13 +2,17 @@
 // in random order.
 //
 // Real: conversation, connection, directory, log_writer and log_reader actors, hubs, pages, the
-// store in memory. Simulated: sockets (`fake_socket`), time, scheduling, and what may be lost or
-// fail. One seed is one run.
+// store in memory; with several nodes, cluster and node_link actors, too. Simulated: sockets
+// (`fake_socket`), time, scheduling, what lies between nodes (`wire`), who is a member, and what
+// may be lost or fail. One seed is one run.
 #pragma once
 
+#include "actors/cluster_interfaces.hpp"
 #include "actors/environment.hpp"
 #include "simulation/log_truth.hpp"
 #include "simulation/one_shot.hpp"
+#include "simulation/shared_writer.hpp"
+#include "simulation/simulated_wire.hpp"
 #include "simulation/witness.hpp"
 #include "support/deterministic_system.hpp"
 #include "support/fake_socket.hpp"
@@ -25,6 +29,9 @@ struct world_options {
   bool store_faults = true;
   /// Whether entries on their way to a hub may get lost or come twice.
   bool mangles = true;
+  /// More than one: they share a log, links between them are cut, members come and go, and no two
+  /// nodes learn of it at once.
+  std::size_t nodes = 1;
 };
 
 class world final : public net::backend {
@@ -67,7 +74,26 @@ private:
     std::unique_ptr<witness> seen;
   };
 
+  /// What is each node's own; hub i belongs to node `i % nodes`.
+  struct node {
+    std::string incarnation;
+    std::unique_ptr<actors::environment> env;
+    actors::log_writer_actor writer;
+    actors::directory_actor directory;
+    /// Null if there is one node.
+    actors::cluster_actor cluster;
+    bool member = true;
+  };
+
   void build();
+  void build_nodes();
+  void build_cluster();
+  [[nodiscard]] node& node_of(const net::hub& x);
+  void connect_nodes(const std::string& to, const actors::link_end_actor& from,
+                     const std::string& hello);
+  void cluster_acts();
+  void cut_wire(std::size_t i);
+  void tell_members(const node& x);
   void act();
   void client_acts(client& x);
   void line_acts(line& x);
@@ -109,14 +135,14 @@ private:
 
   std::unique_ptr<store::log_store> store_;
   std::unique_ptr<model::byte_budget> cache_;
-  std::unique_ptr<actors::environment> env_;
   std::unique_ptr<net::pages> pages_;
   std::vector<std::unique_ptr<net::hub>> hubs_;
   std::vector<char> awake_;
   std::unique_ptr<deterministic_system> system_;
-  actors::log_writer_actor writer_;
+  std::vector<node> nodes_;
+  std::shared_ptr<shared_numbers> numbers_ = std::make_shared<shared_numbers>();
+  std::vector<std::pair<wire_actor, wire_actor>> wires_;
   std::vector<actors::log_reader_actor> readers_;
-  actors::directory_actor directory_;
 
   std::vector<client> clients_;
   std::vector<line> lines_;
