@@ -3,6 +3,7 @@
 #include "config.hpp"
 #include "net/load/confab_dialect.hpp"
 #include "net/load/http_dialect.hpp"
+#include "nodes.hpp"
 #include "serve.hpp"
 
 #include <CLI/CLI.hpp>
@@ -16,42 +17,46 @@ using namespace confab;
 
 constexpr int usage_error = 2;
 
-struct serve_arguments {
+/// What a command takes besides the options of the table.
+struct option_arguments {
   std::string config_file;
   bool insecure = false;
 };
 
-void declare(CLI::App& serve, serve_arguments& arguments) {
-  serve
+/// @param section of the table; empty: all.
+void declare(CLI::App& command, option_arguments& arguments, std::string_view section = {}) {
+  command
       .add_option("--config-file", arguments.config_file,
                   "INI file to read; without it no file is read")
       ->type_name("FILE");
-  serve.add_flag("--insecure", arguments.insecure, "Same as --net.insecure=true");
   for (const auto& row : options()) {
+    if (!row.name.starts_with(section))
+      continue;
     auto fallback = value_text(row, config{});
     // An empty value is a value: `--store.retention=` takes back what the file says.
-    serve.add_option("--" + std::string{row.name})
+    command.add_option("--" + std::string{row.name})
         ->expected(0, 1)
         ->type_name("VALUE")
         ->description(std::string{row.doc} + " Takes " + demand(row) +
                       ". Default: " + (fallback.empty() ? "none" : fallback) + '.');
   }
   // What is left over is reported together with every other error, by load_config.
-  serve.allow_extras();
+  command.allow_extras();
 }
 
-/// Everything after `confab serve` as settings, in the table's order, and then what is no option.
-std::vector<setting> settings_of(const CLI::App& serve, const serve_arguments& arguments) {
+/// Everything after the command as settings, in the table's order, and then what is no option.
+std::vector<setting> settings_of(const CLI::App& command, const option_arguments& arguments) {
   std::vector<setting> settings;
   for (const auto& row : options()) {
     auto flag = "--" + std::string{row.name};
-    if (const auto* given = serve.get_option(flag); given->count() > 0)
+    const auto* given = command.get_option_no_throw(flag);
+    if (given != nullptr && given->count() > 0)
       settings.push_back({std::string{row.name}, given->results().front(), flag});
   }
   if (arguments.insecure)
     settings.push_back({"net.insecure", "true", "--insecure"});
   bool is_value = false;
-  for (const auto& extra : serve.remaining()) {
+  for (const auto& extra : command.remaining()) {
     auto flag = extra.substr(0, extra.find('='));
     auto name = flag.find_first_not_of('-');
     // The word behind an unknown `--option` is its value, not a mistake of its own.
@@ -62,14 +67,23 @@ std::vector<setting> settings_of(const CLI::App& serve, const serve_arguments& a
   return settings;
 }
 
-int run_serve(const CLI::App& command, const serve_arguments& arguments) {
+/// Runs `what` with the options, or says what is wrong with them.
+template <class Do>
+int with_options(const CLI::App& command, const option_arguments& arguments, Do what) {
   std::optional<std::filesystem::path> file;
   if (command.get_option("--config-file")->count() > 0)
     file = arguments.config_file;
   auto loaded = load_config(file, settings_of(command, arguments));
   for (const auto& line : loaded.errors)
     std::cerr << line << '\n';
-  return loaded.errors.empty() ? serve(loaded.values) : usage_error;
+  return loaded.errors.empty() ? what(loaded.values) : usage_error;
+}
+
+int run_nodes(const config& values, bool as_json) {
+  if (!values.redis.address.empty())
+    return print_nodes(values.redis, as_json);
+  std::cerr << "--redis.address: has no value; nodes are found in the Redis that they share\n";
+  return usage_error;
 }
 
 /// Everything after `confab bench`; its options are its own.
@@ -97,9 +111,16 @@ int main(int argc, char** argv) {
   app.require_subcommand(0, 1);
   app.get_formatter()->column_width(34);
 
-  serve_arguments arguments;
+  option_arguments arguments;
   auto* serve_command = app.add_subcommand("serve", "Run the server");
   declare(*serve_command, arguments);
+  serve_command->add_flag("--insecure", arguments.insecure, "Same as --net.insecure=true");
+
+  bool as_json = false;
+  auto* nodes_command =
+      app.add_subcommand("nodes", "Print the live nodes of the clusters in a Redis");
+  declare(*nodes_command, arguments, "redis.");
+  nodes_command->add_flag("--json", as_json, "One line of JSON instead of a table");
 
   std::string directory;
   auto* check_command =
@@ -118,5 +139,10 @@ int main(int argc, char** argv) {
     std::cerr << app.help();
     return usage_error;
   }
-  return *serve_command ? run_serve(*serve_command, arguments) : check(directory);
+  if (*serve_command)
+    return with_options(*serve_command, arguments, serve);
+  if (*nodes_command)
+    return with_options(*nodes_command, arguments,
+                        [&](const config& values) { return run_nodes(values, as_json); });
+  return check(directory);
 }

@@ -28,7 +28,7 @@ const std::map<std::string, std::vector<std::string>, std::less<>> allowed_by_fo
     // src itself: the sub-commands and the options. CAF, Boost and SQLite each live in one folder.
     {"",
      {"model/", "store/", "net/", "actors/", "bench/", "config.hpp", "config_rules.hpp",
-      "serve.hpp", "check.hpp", "CLI/", "spdlog/", "POSIX"}},
+      "serve.hpp", "check.hpp", "nodes.hpp", "CLI/", "spdlog/", "POSIX"}},
 };
 
 const std::vector<std::string> posix_prefixes{

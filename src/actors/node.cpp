@@ -4,10 +4,15 @@
 #include "actors/directory.hpp"
 #include "actors/log_reader.hpp"
 #include "actors/log_writer.hpp"
+#include "actors/root_uuid.hpp"
 #include "actors/scheduler.hpp"
 
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
+
+#include <spdlog/spdlog.h>
+
+#include <cstdlib>
 
 namespace confab::actors {
 
@@ -34,6 +39,11 @@ private:
 } // namespace
 
 node_config::node_config(const std::optional<cluster_options>& cluster) {
+  if (!node_ids_are_random(*this)) {
+    spdlog::critical("CAF makes its own node ids, which two containers of one machine share: the "
+                     "program was linked so that its symbols do not come first");
+    std::abort();
+  }
   module_factories.push_back([](caf::actor_system& x) -> caf::actor_system::module* {
     return new scheduler{x}; // owned by the system, as CAF wants it
   });
