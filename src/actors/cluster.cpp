@@ -48,7 +48,8 @@ void cluster_state::members(const member_list& x) {
 
 void cluster_state::linked(const std::string& incarnation, bool up) {
   auto i = nodes.find(incarnation);
-  if (i == nodes.end() || i->second.up == up)
+  // An earlier link to the same node, which left and came back, may have said it.
+  if (i == nodes.end() || self->current_sender() != i->second.link || i->second.up == up)
     return;
   i->second.up = up;
   i->second.failures = 0;

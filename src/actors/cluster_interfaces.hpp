@@ -48,7 +48,7 @@ using membership_actor = caf::typed_actor<
 using link_end_actor = caf::typed_actor<
     // The answer to a hello: the link is up; or it is not, if it is of another cluster.
     caf::reacts_to<atom::welcome, std::string>,
-    // From the sender that was welcomed; of others it is ignored.
+    // From the sender that was welcomed; of others it is ignored. An empty one ends the link.
     caf::reacts_to<atom::frame, std::string>>;
 
 /// What other nodes know of this one's port.

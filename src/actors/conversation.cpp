@@ -40,6 +40,7 @@ void conversation_state::open() {
             if (unsettled && streams.mirror)
               self->send(streams.mirror, atom::grew::value, *of, state, model::seq{});
             announce({});
+            admit_all();
             run_controls();
             release_held();
             watch_idleness();
@@ -114,6 +115,10 @@ void conversation_state::touch() {
 }
 
 void conversation_state::give_up_controls(const model::error& why) {
+  for (auto& x : std::exchange(looked_for, {}))
+    x.answer.deliver(subscribed{why});
+  for (auto& x : std::exchange(arriving, {}))
+    x.answer.deliver(subscribed{why});
   for (auto& x : std::exchange(controls, {}))
     if (x.creates)
       x.created.deliver(creation_done{why});
@@ -139,6 +144,15 @@ caf::result<subscribed> conversation_state::subscribe(const subscriber& x) {
   last_use = self->clock().now();
   if (auto why = unavailable())
     return subscribed{*why};
+  if (env->at_most.reconcile_ms == 0)
+    return admit(x);
+  auto promise = self->make_response_promise<subscribed>();
+  arriving.push_back({x, promise});
+  wake_up();
+  return promise;
+}
+
+subscribed conversation_state::admit(const subscriber& x) {
   std::pair client{x.who.user, x.who.client};
   auto same = by_client.find(client);
   // Connections are numbered as they come: one that was superseded on its way here stays so.
@@ -163,12 +177,12 @@ caf::result<subscribed> conversation_state::subscribe(const subscriber& x) {
   }
   watch_expiry();
   watch_growth();
-  if (subscribers.size() == 1)
-    wake_up(); // nobody has looked while nobody followed
   return subscribed{subscription_answer{state, its.feed, settings}};
 }
 
 void conversation_state::unsubscribe(connection_id who) {
+  turn_away(arriving, who);
+  turn_away(looked_for, who);
   auto i = subscribers.find(who.value);
   if (i == subscribers.end())
     return;
@@ -293,7 +307,8 @@ void conversation_state::announce(const std::vector<model::run_ptr>& newest) {
 
 bool conversation_state::busy() const noexcept {
   return !subscribers.empty() || !in_flight.empty() || !looking_up.empty() || !controls.empty() ||
-         !held.empty() || !forwards.empty() || !followers.empty();
+         !held.empty() || !forwards.empty() || !followers.empty() || !arriving.empty() ||
+         !looked_for.empty();
 }
 
 void conversation_state::watch_idleness() {

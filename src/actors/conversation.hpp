@@ -77,6 +77,15 @@ struct conversation_state {
 
   // Steps of the above.
 
+  /// Adds a subscriber. @pre the state is one of after it came.
+  subscribed admit(const subscriber& x);
+  /// Those that waited until the log was looked at.
+  void admit_all();
+  struct arrival {
+    subscriber who;
+    caf::typed_response_promise<subscribed> answer;
+  };
+  void turn_away(std::vector<arrival>& from, connection_id who);
   /// What the log says of itself.
   void know(const store::log_head& x);
   void become(const model::log_state& x);
@@ -87,9 +96,14 @@ struct conversation_state {
   void watch_growth();
   /// Why nothing can be done now, if so.
   [[nodiscard]] std::optional<model::error> unavailable();
+  /// Its turn has come.
+  void take(const publication& x);
   void look_up(const publication& x);
-  /// Whether a number that does not fit may do so behind what another node has appended.
-  [[nodiscard]] bool appended_elsewhere(const publication& x) const;
+  /// Before it is refused by what is remembered, or called a repeat: another node may have appended
+  /// since, or removed the log. Then it waits until the log was looked at, once.
+  [[nodiscard]] bool out_of_date(const publication& x);
+  /// Likewise until the stored row of its producer was read.
+  [[nodiscard]] bool look_up_again(const publication& x);
   /// @param asked the epoch when it was asked.
   void looked_up(const std::string& key, const model::epoch& asked, const producer_read& got);
   void read_older(const publication& x);
@@ -197,6 +211,9 @@ struct conversation_state {
   /// Nodes that take this one for the home.
   std::set<link_actor> followers;
 
+  /// Where others append, too, the log is looked at before a subscribe is answered: these have come
+  /// since the last look began, and before it.
+  std::vector<arrival> arriving, looked_for;
   std::unordered_map<std::uint64_t, subscriber> subscribers;
   /// (user, client) → its one subscription; those that cannot come back are not in it.
   std::map<std::pair<std::string, std::string>, connection_id> by_client;

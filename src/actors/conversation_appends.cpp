@@ -73,6 +73,8 @@ void conversation_state::start(const publication& x) {
   if (state.life == model::lifecycle::closed && where.closes && drafts.drafts.empty() &&
       model::internal_producer(drafts.producer))
     return confirm(x, {.first = state.tail.next(), .count = 0, .id = state.tail_id});
+  if (state.life == model::lifecycle::closed && out_of_date(x))
+    return;
   if (state.life == model::lifecycle::closed)
     return refuse(x, {model::code::closed, of->text() + " is closed and takes no more entries"});
   if (last_given.value + drafts.drafts.size() > model::seq_max.value)
@@ -81,6 +83,8 @@ void conversation_state::start(const publication& x) {
     // Against one on its way it is too early to tell.
     if (where.stream_seq > stream_seq && !in_flight.empty())
       return held.push_back(x);
+    if (out_of_date(x))
+      return;
     return refuse(x, {model::code::stream_seq, "Stream-Seq: a later one was taken already"});
   }
   auto bytes = drafts.bytes();

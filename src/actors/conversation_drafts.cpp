@@ -33,19 +33,22 @@ void conversation_state::publish(const publication& x) {
   // First of all: a draft must not overtake those of its producer that wait for the stored row.
   if (looking_up.contains(lookup_key(drafts)))
     return look_up(x);
-  auto creating = state.epoch.empty() && !in_flight.empty();
   // Those that wait for another home go first.
   auto behind = view && !held.empty();
-  if (!controls.empty() || creating || closing || behind) {
-    held.push_back(x);
-    return;
-  }
-  if (home && !x.forwarded) {
-    if (in_flight.empty())
-      return forward(x);
-    held.push_back(x); // behind what this one has appended as the home
-    return;
-  }
+  if (!controls.empty() || behind)
+    return held.push_back(x);
+  take(x);
+}
+
+void conversation_state::take(const publication& x) {
+  const auto& drafts = *x.drafts;
+  auto creating = state.epoch.empty() && !in_flight.empty();
+  // As the home that it was, it has appended what this one comes behind.
+  auto changing = home && !x.forwarded && !in_flight.empty();
+  if (creating || closing || changing)
+    return held.push_back(x);
+  if (home && !x.forwarded)
+    return forward(x);
   if (kept_out(x))
     return;
   if (x.copies)
@@ -62,6 +65,8 @@ void conversation_state::publish(const publication& x) {
       return start(x);
     return look_up(x);
   case kind::duplicate:
+    if (out_of_date(x))
+      return;
     return confirm(x, verdict.receipt);
   case kind::in_flight: {
     auto same = std::find_if(in_flight.begin(), in_flight.end(), [&](const auto& y) {
@@ -77,31 +82,51 @@ void conversation_state::publish(const publication& x) {
       return start(x);
     return read_older(x);
   case kind::gap:
-    if (appended_elsewhere(x))
-      return look_up(x);
+    if (out_of_date(x) || look_up_again(x))
+      return;
     return refuse(x, {model::code::producer_gap,
                       "producer_seq: is " + std::to_string(drafts.producer_seq) + ", but " +
                           std::to_string(verdict.expected) + " is the next one of this producer",
                       verdict.expected});
   case kind::bad_start:
-    if (appended_elsewhere(x))
-      return look_up(x);
+    if (out_of_date(x) || look_up_again(x))
+      return;
     return refuse(x, {model::code::bad_request,
                       "producer_seq: a new producer_epoch begins with 0, not with " +
                           std::to_string(drafts.producer_seq)});
   case kind::fenced:
+    if (out_of_date(x))
+      return;
     return refuse(x, {model::code::producer_epoch,
                       "producer_epoch: " + std::to_string(verdict.expected) +
                           " of this producer was seen; a lower one is not taken any more",
                       verdict.expected});
   case kind::mismatch:
+    if (out_of_date(x))
+      return;
     return refuse(
         x, {model::code::idempotency_mismatch, "Idempotency-Key: was used with another body"});
   }
 }
 
-bool conversation_state::appended_elsewhere(const publication& x) const {
-  return view && !x.producer_read && !producers.busy(x.drafts->producer);
+bool conversation_state::out_of_date(const publication& x) {
+  if (!view || x.log_read)
+    return false;
+  held.push_back(x);
+  held.back().log_read = true;
+  wake_up();
+  return true;
+}
+
+bool conversation_state::look_up_again(const publication& x) {
+  if (!view || x.producer_read)
+    return false;
+  // What is in flight is not in the stored row yet.
+  if (producers.busy(x.drafts->producer))
+    held.push_back(x);
+  else
+    look_up(x);
+  return true;
 }
 
 bool conversation_state::kept_out(const publication& x) {
@@ -129,6 +154,8 @@ bool conversation_state::kept_out(const publication& x) {
   }
   if (!drafts.drafts.empty() &&
       !model::same_content_type(content_type_of(drafts), settings.content_type)) {
+    if (out_of_date(x))
+      return true;
     refuse(x,
            {model::code::content_type, of->text() + " holds payloads of " + settings.content_type});
     return true;

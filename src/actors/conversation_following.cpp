@@ -19,8 +19,9 @@ void conversation_state::placed(const cluster_view_ptr& x) {
   // Whether the home before has appended them is not known: their numbers tell the next one.
   for (auto& [request, draft] : std::exchange(forwards, {})) {
     draft.retried = true;
-    publish(draft);
+    take(draft);
   }
+  run_controls();
   if (in_flight.empty())
     release_held();
 }

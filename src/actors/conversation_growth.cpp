@@ -3,11 +3,14 @@
 
 #include <spdlog/spdlog.h>
 
+#include <iterator>
+
 namespace confab::actors {
 
 namespace {
 
 constexpr std::int64_t unlinked_reconcile_ms = 500;
+constexpr std::chrono::milliseconds look_again_in{50};
 
 } // namespace
 
@@ -21,31 +24,54 @@ void conversation_state::wake_up() {
     return;
   }
   looking = true;
+  std::move(arriving.begin(), arriving.end(), std::back_inserter(looked_for));
+  arriving.clear();
   self->send(writer, atom::look::value, *of, caf::actor_cast<commit_listener>(self));
 }
 
 void conversation_state::looked(const opened& x) {
   looking = false;
   auto again = std::exchange(look_again, false);
-  if (!x) {
-    spdlog::debug("{}: cannot be looked at: {}", of->text(), x.why().detail);
-    return; // the writer's health says it aloud, and the next look comes
-  }
   // What is on its way to the log belongs to the log as it was: its outcome tells.
-  auto replaced = x->state.epoch != state.epoch;
-  if (leaving || opening || control_running || (replaced && !in_flight.empty()))
+  auto replaced = x && x->state.epoch != state.epoch;
+  if (leaving || opening || control_running)
     return;
-  if (replaced) {
+  if (replaced && !in_flight.empty())
+    return self->delayed_send(self, look_again_in, atom::wake_up::value);
+  if (!x) {
+    // The writer's health says it aloud, and the next look comes.
+    spdlog::debug("{}: cannot be looked at: {}", of->text(), x.why().detail);
+  } else if (replaced) {
     know(*x);
     announce({});
-  } else if (x->state != state) {
+  } else if (!state.epoch.empty() && (x->state != state || x->settings != settings)) {
     settings = x->settings;
     state = x->state;
     place_again();
     announce({});
   }
+  for (auto& each : std::exchange(looked_for, {}))
+    each.answer.deliver(x ? admit(each.who) : subscribed{x.why()});
+  if (view)
+    release_held();
   if (again)
     wake_up();
+}
+
+void conversation_state::admit_all() {
+  for (auto* some : {&looked_for, &arriving})
+    for (auto& x : std::exchange(*some, {}))
+      x.answer.deliver(admit(x.who));
+}
+
+void conversation_state::turn_away(std::vector<arrival>& from, connection_id who) {
+  std::erase_if(from, [who](arrival& x) {
+    if (x.who.id != who)
+      return false;
+    x.answer.deliver(
+        subscribed{model::error{model::code::superseded, "it was unsubscribed meanwhile"}});
+    return true;
+  });
 }
 
 void conversation_state::reconcile() {

@@ -187,8 +187,8 @@ struct publication {
   std::optional<model::copy_range> copies = std::nullopt;
   /// Another node takes this one for the home: it is appended here, whoever is.
   bool forwarded = false;
-  /// The stored row of its producer was read for it.
-  bool producer_read = false;
+  /// The log was looked at for it; the stored row of its producer was read.
+  bool log_read = false, producer_read = false;
 };
 
 /// CONVERSATION: the single writer of one log, and its followers; on another node than its home,

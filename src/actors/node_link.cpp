@@ -65,6 +65,7 @@ void node_link_state::down(const caf::down_msg& x) {
 void node_link_state::go_down(const std::string& why) {
   spdlog::warn("link to {}: down: {}", how.other, why);
   self->demonitor(end.address());
+  self->send(end, atom::frame::value, std::string{}); // it may not know
   end = nullptr;
   sent = handled = 0;
   ack_due = false;
@@ -125,20 +126,24 @@ void node_link_state::flush() {
 }
 
 void node_link_state::add_slots(net::wire::link_frame_writer& to) {
+  if (unacknowledged_bytes >= how.window_bytes)
+    return;
   std::size_t done = 0;
-  for (; done < slot_order.size() && to.size() < frame_bytes &&
-         unacknowledged_bytes + to.size() < how.window_bytes;
-       ++done) {
-    auto its = slots.extract(slot_order[done]);
+  do {
+    if (done == slot_order.size())
+      break;
+    auto its = slots.extract(slot_order[done++]);
     auto& x = its.mapped();
     to.add({x.newest->name, x.newest->state, std::move(x.runs)});
-  }
+  } while (to.size() < frame_bytes && unacknowledged_bytes + to.size() < how.window_bytes);
   slot_order.erase(slot_order.begin(), slot_order.begin() + static_cast<std::ptrdiff_t>(done));
 }
 
 void node_link_state::frame(const std::string& bytes) {
   if (!end || self->current_sender() != caf::actor_cast<caf::strong_actor_ptr>(end))
     return;
+  if (bytes.empty())
+    return go_down("the other node has ended it");
   auto read = net::wire::read_link_frame(bytes, &env->cache);
   if (!read)
     return go_down("the other node has sent " + read.why().detail);

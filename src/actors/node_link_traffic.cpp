@@ -1,6 +1,8 @@
 // What travels over a link: conversations that follow, and conversations that are followed.
 #include "actors/node_link.hpp"
 
+#include <caf/send.hpp>
+
 namespace confab::actors {
 
 namespace {
@@ -74,8 +76,9 @@ void node_link_state::take(const net::wire::unfollow_record& x) {
 }
 
 void node_link_state::take(const net::wire::wake_record& x) {
-  // Here, whoever is home: so a wake-up never goes in circles.
-  self->anon_send(directory, atom::wake_up::value, x.name);
+  // Here, whoever is home: so a wake-up never goes in circles. CAF's member of that name would name
+  // this actor as the sender, who would then get the answer.
+  caf::anon_send(directory, atom::wake_up::value, x.name);
 }
 
 void node_link_state::serve(const model::conversation_name& x) {

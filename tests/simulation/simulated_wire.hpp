@@ -28,8 +28,14 @@ struct wire_state {
   actors::link_end_actor beside;
   caf::weak_actor_ptr twin;
 
+  /// A process whose end is gone has gone.
+  void stand_by(actors::link_end_actor x) {
+    beside = std::move(x);
+    self->monitor(beside);
+  }
   void say(bool welcome, const std::string& bytes) {
-    beside = caf::actor_cast<actors::link_end_actor>(self->current_sender());
+    if (!beside)
+      stand_by(caf::actor_cast<actors::link_end_actor>(self->current_sender()));
     if (auto to = twin.lock())
       self->send(caf::actor_cast<wire_actor>(to), atom::carry::value, welcome, bytes);
   }
@@ -38,7 +44,13 @@ struct wire_state {
 inline wire_actor::behavior_type wire(wire_state::self_pointer self,
                                       actors::link_end_actor beside) {
   auto& state = self->state;
-  state.beside = std::move(beside);
+  if (beside)
+    state.stand_by(std::move(beside));
+  self->set_down_handler([&state](const caf::down_msg& x) {
+    if (auto to = state.twin.lock())
+      state.self->send_exit(caf::actor_cast<caf::actor>(to), x.reason);
+    state.self->quit(x.reason);
+  });
   return {
       [&state](actors::atom::welcome, const std::string& x) { state.say(true, x); },
       [&state](actors::atom::frame, const std::string& x) { state.say(false, x); },

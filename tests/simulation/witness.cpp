@@ -297,10 +297,13 @@ void witness::refused(const json& x, const std::string& name) {
   case question::kind::publish:
     break;
   }
-  if (code == "append_unknown") {
+  // Where the outcome of an earlier try got lost, one that was appended in a log that is gone by
+  // now may be called old in the next one.
+  if (code == "append_unknown" || code == "producer_old") {
     for (const auto& y : q.drafts.drafts)
       ledger_.possible(y.payload);
-    return;
+    if (code == "append_unknown")
+      return;
   }
   may({"closed", truth_.faults.append_failed > 0 ? "store_failed" : "closed",
        q.drafts.producer.empty() ? "closed" : "producer_gap",

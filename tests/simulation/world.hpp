@@ -110,6 +110,8 @@ private:
   /// All clients leave; conversations are passivated; nothing may be left.
   void end_all();
   void check_payloads();
+  /// What every conversation waits for, for CONFAB_TRACE.
+  void tell_conversations() const;
   [[nodiscard]] model::resume_request some_start(client& x, const std::string& name);
   [[nodiscard]] const std::string& some_name() {
     return names_[pick(static_cast<unsigned>(names_.size()))];
