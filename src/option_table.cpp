@@ -136,7 +136,7 @@ constexpr std::array table{
   option{"cluster.lease_ms", in_cluster<&cg::lease_ms>, "ms", 500, static_cast<std::uint64_t>(store::lease_ms_max),
          "A node that could not renew its lease in Redis for so long is home of no conversation, and the others take over."},
   option{"cluster.heartbeat_ms", in_cluster<&cg::heartbeat_ms>, "ms", 50, 60'000,
-         "Time between two heartbeats to another node."},
+         "Time between two heartbeats to another node, the same on all; one that was silent for three of them is dead."},
   option{"cluster.window_bytes", in_cluster<&cg::window_bytes>, "bytes", 65'536, 1'024 * mib,
          "Entries on their way to another node that it has not acknowledged; what is beyond, it reads from the log."},
   option{"cluster.certificate", in_cluster<&cg::certificate>, "", 0, 4'096,

@@ -1,11 +1,13 @@
 """`confab nodes`: the leases in a real Redis as a table and as JSON, and what it says when there is nothing to show."""
 
+import contextlib
 import json
+import socket
 import subprocess
 import tempfile
 
 from redis_support import redis_server
-from support import CONFAB, equal, expect, run
+from support import CONFAB, Server, Wire, equal, eventually, expect, run
 
 
 def nodes(*arguments):
@@ -68,6 +70,46 @@ def no_nodes_are_no_error():
         equal(nodes(f"--redis.address={store.address}", "--json"), (0, '{"nodes":[],"unreadable":0}\n', ""))
 
 
+@contextlib.contextmanager
+def free_port():
+    """Held for a server that sets SO_REUSEADDR, as in `support.Server`."""
+    with socket.socket() as placeholder:
+        placeholder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        placeholder.bind(("127.0.0.1", 0))
+        yield placeholder.getsockname()[1]
+
+
+def node(store, port, *options):
+    return Server(":memory:", "--redis.role=log", f"--redis.address={store.address}", f"--cluster.port={port}",
+                  "--cluster.lease_ms=2000", *options)
+
+
+def servers_are_listed_with_what_they_carry_until_they_end():
+    with redis_server() as store, free_port() as first_port, free_port() as second_port, \
+            node(store, first_port) as first:
+        def listed():
+            status, text, errors = nodes(f"--redis.address={store.address}", "--json")
+            equal((status, errors), (0, ""))
+            return {x["port"]: x for x in json.loads(text)["nodes"]}
+
+        seen = eventually(lambda: listed().get(first_port), "the first node is listed")
+        for name, wanted in {"address": "127.0.0.1", "version": "0.1.0", "cluster": "confab",
+                             "client_url": f"http://127.0.0.1:{first.port}"}.items():
+            equal(seen[name], wanted, name)
+        expect(len(seen["incarnation"]) == 16 and 0 < seen["lease_left_ms"] <= 2000, "its lease", seen)
+        with Wire(first):
+            eventually(lambda: listed()[first_port]["connections"] == 1, "its connection is counted")
+        eventually(lambda: listed()[first_port]["connections"] == 0, "and no longer than it lasts")
+        with node(store, second_port) as second:
+            eventually(lambda: set(listed()) == {first_port, second_port}, "both are listed")
+            second.kill()
+            eventually(lambda: set(listed()) == {first_port}, "its lease runs out")
+            second.start()
+            eventually(lambda: set(listed()) == {first_port, second_port}, "it is back")
+            second.stop()
+            equal(set(listed()), {first_port}, "a planned end gives the lease up")
+
+
 def a_redis_that_cannot_be_asked_is_status_1():
     with redis_server() as store, tempfile.NamedTemporaryFile("w") as password, \
             tempfile.NamedTemporaryFile("w") as options:
@@ -103,4 +145,5 @@ def wrong_usage_is_status_2():
 
 
 run(live_nodes_are_an_aligned_table, live_nodes_are_json, no_nodes_are_no_error,
+    servers_are_listed_with_what_they_carry_until_they_end,
     a_redis_that_cannot_be_asked_is_status_1, wrong_usage_is_status_2)
