@@ -788,6 +788,21 @@ class Client:
         await self.pump()
 
 
+class Patient(Client):
+    """Subscribes again when a subscription could not be read: the log is away for a while."""
+
+    async def take(self, x):
+        if x["op"] == "error" and "ref" not in x and x["retry"] and x.get("conversation") in self.follows:
+            follow, made = self.follows[x["conversation"]], self.socket
+            follow.state = "off"
+            await asyncio.sleep(0.1)
+            if self.socket is made:
+                with contextlib.suppress(self.websockets.ConnectionClosed):
+                    await made.send(json.dumps(follow.request()))
+            return
+        await super().take(x)
+
+
 @contextlib.contextmanager
 def served(*options, **more):
     """A server on an empty directory; see Server."""
