@@ -164,17 +164,16 @@ class Node(Server):
 
     def life(self):
         """What this incarnation has written."""
-        return self.stderr().rpartition(" info cluster: this node is ")
+        return self.stderr().rpartition(", other nodes come to ")[2]
 
     def incarnation(self):
-        found = re.match(r"[0-9a-z]+", self.life()[2])
-        return found[0] if found else None
+        found = re.search(r" info cluster: this node is ([0-9a-z]+)", self.life())
+        return found and found[1]
 
     def linked(self):
         """Incarnations that this node has a link to."""
-        _, mark, text = self.life()
         up = set()
-        for who, what in re.findall(r" link to ([0-9a-z]+): (up|down)", text) if mark else ():
+        for who, what in re.findall(r" link to ([0-9a-z]+): (up|down)", self.life()):
             (up.add if what == "up" else up.discard)(who)
         return up
 

@@ -770,7 +770,9 @@ class Client:
         i = self.find(x["ref"])
         self.errors.append(x)
         behind_a_failure = x["code"] == "producer_gap" and self.retry_due
-        expect(x["retry"] or behind_a_failure, f"{self.name}: a final error", x)
+        expect(x["retry"] or behind_a_failure, f"{self.name}: a final error", x,
+               [y for y in self.errors if y["conversation"] == x["conversation"]],
+               [y for (of, _), (y, _) in self.receipts.items() if of == x["conversation"]])
         self.drafts[i][3] = False
         self.retry_due = True
         await self.go_on()
