@@ -14,6 +14,7 @@ import signal
 import socket
 import struct
 import threading
+import time
 
 from support import (PATIENCE_S, Patient, Server, equal, eventually, expect, log_of)
 
@@ -341,6 +342,9 @@ class Load:
     def fail(self):
         for x in self.clients:
             x.fail()
+            for name, follow in x.follows.items():
+                expect(not follow.resets, f"{x.name} in {name}: a reset without cause", follow.resets, follow.seq,
+                       follow.entries[-1:], "last connected to node", x.server.node.which, time.ctime())
         for x in self.tasks:
             if x.done():
                 x.result()
