@@ -544,6 +544,23 @@ async def a_home_that_ends_moves_its_conversations_first():
             await asyncio.to_thread(cluster.until_whole)
 
 
+def a_node_that_comes_back_at_its_address_is_linked_once():
+    """While the lease of the killed one still lives, the others try to reach it there, and find its successor."""
+    with redis_server() as store, Cluster(store, 3) as cluster:
+        for turn in range(4):
+            back = cluster.nodes[turn % 3]
+            back.restart()
+            cluster.until_whole()  # the killed one's lease has run out
+            for x in cluster.nodes:
+                for y in cluster.nodes:
+                    if x is not y:
+                        ups, downs = (x.life().count(f" link to {y.incarnation()}: {how}") for how in ("up", "down"))
+                        equal((ups, downs), (1, 0), f"turn {turn}: node {x.which}'s link to node {y.which}")
+            with Wire(back) as wire:
+                for i in range(9):
+                    wire.publish(f"turn{turn}/{i}", "by way of it")
+
+
 async def failover_is_measured():
     """A figure for people: from kill -9 of the home to the first delivery through the new one."""
     rng = random.Random(SEED)
@@ -822,7 +839,8 @@ run(three_nodes_are_one_server, many_drafts_at_once_on_each_node_make_one_order,
     a_producer_may_be_retried_at_the_other_of_two_homes, a_deletion_at_one_of_two_homes_is_a_reset_for_all,
     a_client_resumes_at_a_node_that_has_not_heard_yet, a_refused_first_number_is_not_overtaken_by_the_second,
     a_log_that_went_back_resets_everybody, a_home_that_ends_moves_its_conversations_first,
-    failover_is_measured, strangers_at_the_cluster_port_change_nothing,
+    a_node_that_comes_back_at_its_address_is_linked_once, failover_is_measured,
+    strangers_at_the_cluster_port_change_nothing,
     a_stranger_at_the_cluster_port_is_logged_once, an_empty_hello_at_the_cluster_port_does_not_end_the_node,
     a_stranger_at_the_cluster_port_does_not_get_memory, a_node_of_another_cluster_is_left_out,
     nodes_with_certificates_refuse_those_without)
