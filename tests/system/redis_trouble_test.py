@@ -4,7 +4,6 @@ lost without a word, nothing is there twice, and Confab is never restarted."""
 import asyncio
 import contextlib
 import glob
-import json
 import os
 import random
 import re
@@ -13,7 +12,8 @@ import time
 import redis
 
 from redis_support import Proxy, Redis, redis_server
-from support import (SEED, Client, Server, Wire, equal, eventually, expect, log_of, post, publish, ready, run, scratch)
+from support import (SEED, Client, Patient, Server, Wire, equal, eventually, expect, log_of, post, publish, ready, run,
+                     scratch)
 
 KILLS = 20
 
@@ -25,21 +25,6 @@ def serve_on(address, *options):
 
 def stream_of(client, conversation):
     return [i.decode() for i, _ in client.xrange(f"stream:conversation:{conversation}")]
-
-
-class Patient(Client):
-    """Subscribes again when a subscription could not be read: Redis is away."""
-
-    async def take(self, x):
-        if x["op"] == "error" and "ref" not in x and x["retry"] and x.get("conversation") in self.follows:
-            follow, made = self.follows[x["conversation"]], self.socket
-            follow.state = "off"
-            await asyncio.sleep(0.1)
-            if self.socket is made:
-                with contextlib.suppress(self.websockets.ConnectionClosed):
-                    await made.send(json.dumps(follow.request()))
-            return
-        await super().take(x)
 
 
 class Load:

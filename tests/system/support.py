@@ -770,7 +770,9 @@ class Client:
         i = self.find(x["ref"])
         self.errors.append(x)
         behind_a_failure = x["code"] == "producer_gap" and self.retry_due
-        expect(x["retry"] or behind_a_failure, f"{self.name}: a final error", x)
+        expect(x["retry"] or behind_a_failure, f"{self.name}: a final error", x,
+               [y for y in self.errors if y["conversation"] == x["conversation"]],
+               [y for (of, _), (y, _) in self.receipts.items() if of == x["conversation"]])
         self.drafts[i][3] = False
         self.retry_due = True
         await self.go_on()
@@ -786,6 +788,21 @@ class Client:
                 return
             self.retry_due = False
         await self.pump()
+
+
+class Patient(Client):
+    """Subscribes again when a subscription could not be read: the log is away for a while."""
+
+    async def take(self, x):
+        if x["op"] == "error" and "ref" not in x and x["retry"] and x.get("conversation") in self.follows:
+            follow, made = self.follows[x["conversation"]], self.socket
+            follow.state = "off"
+            await asyncio.sleep(0.1)
+            if self.socket is made:
+                with contextlib.suppress(self.websockets.ConnectionClosed):
+                    await made.send(json.dumps(follow.request()))
+            return
+        await super().take(x)
 
 
 @contextlib.contextmanager
