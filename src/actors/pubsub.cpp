@@ -78,6 +78,7 @@ model::result<bool> pubsub_listener_state::hear() {
 }
 
 void pubsub_listener_state::append(const model::conversation_name& to, const std::string& payload) {
+  env->counted.heard.add();
   auto batch = std::make_shared<model::batch>();
   batch->drafts.push_back(copy_of({"", {{"payload", payload}}}, model::payload_form::json));
   batch->producer = "~pubsub:" + env->incarnation;
@@ -166,8 +167,11 @@ void pubsub_speaker_state::say(const model::conversation_name& of,
     env->spoken.give_back(run->bytes());
   }
   auto replies = redis->send_all(commands);
-  if (replies)
+  if (replies) {
+    env->counted.spoken.add(commands.size());
     return env->redis_health.up("speakers");
+  }
+  env->counted.unspoken.add(commands.size());
   env->redis_health.down("speakers", replies.why().detail);
   if (complaints.allows(env->wall_ms()))
     spdlog::warn("pubsub: {}: {} entries were not published: {}", of.text(), commands.size(),

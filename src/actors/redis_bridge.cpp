@@ -122,6 +122,7 @@ model::status redis_bridge_state::acknowledge() {
   auto reply = redis->send(command);
   if (!reply)
     return reply.why();
+  env->counted.pointers_acknowledged.add(done.size());
   done.clear();
   return model::nothing{};
 }
@@ -142,6 +143,7 @@ model::status redis_bridge_state::read() {
   // Its own pending ones first, from the oldest; then new ones.
   if (from != ">")
     from = entries->empty() ? ">" : entries->back().id;
+  env->counted.pointers_read.add(entries->size());
   take(*entries);
   return model::nothing{};
 }
@@ -160,6 +162,7 @@ model::status redis_bridge_state::claim() {
   auto entries = store::stream_entries((**parts)[1], command.name());
   if (!entries)
     return entries.why();
+  env->counted.pointers_claimed.add(entries->size());
   if (!entries->empty())
     spdlog::info("pointers: {} of consumers that do not answer were claimed", entries->size());
   take(*entries);
@@ -174,7 +177,18 @@ model::status redis_bridge_state::tidy() {
   if (!replies)
     return replies.why();
   auto counts = store::elements_of(replies->front(), tidy_script.name);
-  return counts ? model::status{model::nothing{}} : counts.why();
+  if (!counts)
+    return counts.why();
+  if ((*counts)->size() != 2)
+    return store::unexpected(replies->front(), tidy_script.name);
+  auto gone = store::integer_of((**counts)[0], tidy_script.name);
+  auto old = store::integer_of((**counts)[1], tidy_script.name);
+  for (const auto* x : {&gone, &old})
+    if (!*x)
+      return x->why();
+  env->counted.consumers_removed.add(static_cast<std::uint64_t>(*gone));
+  env->counted.pointers_trimmed.add(static_cast<std::uint64_t>(*old));
+  return model::nothing{};
 }
 
 void redis_bridge_state::take(const std::vector<model::stream_entry>& entries) {
@@ -204,6 +218,7 @@ void redis_bridge_state::take(const std::vector<model::stream_entry>& entries) {
 void redis_bridge_state::wake(const model::conversation_name& to, wake_up x) {
   auto count = x.ids.size();
   under_way += count;
+  count_under_way();
   auto shared = std::make_shared<std::vector<std::string>>(std::move(x.ids));
   auto answered = [this, shared, count](bool) { woken(std::move(*shared), count); };
   auto failed = [this, count](const caf::error& why) {
@@ -220,15 +235,20 @@ void redis_bridge_state::wake(const model::conversation_name& to, wake_up x) {
 
 void redis_bridge_state::woken(std::vector<std::string> ids, std::size_t count) {
   under_way -= count;
+  count_under_way();
   std::move(ids.begin(), ids.end(), std::back_inserter(done));
 }
 
 void redis_bridge_state::refuse(const model::stream_entry& x, const model::error& why) {
-  ++refused;
+  env->counted.pointers_refused.add();
   done.push_back(x.id);
   if (complaints.allows(env->wall_ms()))
     spdlog::warn("pointers: {} points to no entry: {} ({} refused so far)", x.id, why.detail,
-                 refused);
+                 env->counted.pointers_refused.value());
+}
+
+void redis_bridge_state::count_under_way() noexcept {
+  env->counted.pointers_under_way.set(static_cast<std::int64_t>(under_way));
 }
 
 void redis_bridge_state::work_again(std::int64_t wait_ms) {

@@ -57,6 +57,7 @@ struct redis_bridge_state {
   void wake(const model::conversation_name& name, wake_up x);
   void refuse(const model::stream_entry& x, const model::error& why);
   void woken(std::vector<std::string> ids, std::size_t count);
+  void count_under_way() noexcept;
   void work_again(std::int64_t wait_ms);
 
   self_pointer self;
@@ -75,7 +76,6 @@ struct redis_bridge_state {
   /// Pointers that were read and are not acknowledged.
   std::size_t under_way = 0;
   std::int64_t tidied_ms = 0;
-  std::uint64_t refused = 0;
 
   static inline const char* name = "redis_bridge";
 };

@@ -118,6 +118,7 @@ struct stream_copier_state {
   void send_out(std::uint64_t request);
   void pass(const model::conversation_name& of, source& x);
   void passed(const model::conversation_name& of, const model::status& done);
+  void count(const model::batch& copied) noexcept;
   void answered(const model::conversation_name& of, const append_answer& got);
   void committed(const model::conversation_name& of, source& x);
   /// Tries again after a while, from what the log says then.

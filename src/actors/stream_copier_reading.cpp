@@ -241,6 +241,7 @@ void stream_copier_state::reconcile() {
   }
   if (names.empty() || !connect())
     return;
+  env->counted.looks.add(names.size());
   auto replies = redis->send_all(commands);
   if (!replies)
     return env->redis_health.down("copies", replies.why().detail);

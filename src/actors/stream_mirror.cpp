@@ -73,10 +73,12 @@ if through > from or not known then call('HSET', mirror, origin, epoch .. ' ' ..
 return math.max(through, from)
 )lua"};
 
+bool is_mirrored(const model::entry& x) {
+  return x.producer != model::copy_producer;
+}
+
 bool worth_sending(const model::page& x, const model::epoch& epoch) {
-  return x.state.epoch == epoch &&
-         std::any_of(x.entries.begin(), x.entries.end(),
-                     [](const auto& y) { return y.producer != model::copy_producer; });
+  return x.state.epoch == epoch && std::any_of(x.entries.begin(), x.entries.end(), is_mirrored);
 }
 
 } // namespace
@@ -124,16 +126,22 @@ void stream_mirror_state::walked(const list_read& got) {
     walk(got->back().name.text());
 }
 
+void stream_mirror_state::enter(mirrored_log& x, phase next) {
+  behind += (next != phase::idle ? 1 : 0) - (x.now != phase::idle ? 1 : 0);
+  x.now = next;
+  env->counted.mirrors_behind.set(behind);
+}
+
 void stream_mirror_state::go_on(const model::conversation_name& of, mirrored_log& x) {
   if (!x.known)
     return ask(of, x);
   if (x.at < x.state.tail)
     return read(of, x);
-  x.now = phase::idle;
+  enter(x, phase::idle);
 }
 
 void stream_mirror_state::ask(const model::conversation_name& of, mirrored_log& x) {
-  x.now = phase::asking;
+  enter(x, phase::asking);
   self->request(writer, caf::infinite, atom::open::value, of)
       .then([this, of](const opened& got) { opened_log(of, got); },
             [this, of](const caf::error& why) {
@@ -175,12 +183,12 @@ void stream_mirror_state::find_beginning(const model::conversation_name& of) {
 
 void stream_mirror_state::read(const model::conversation_name& of, mirrored_log& x) {
   if (pages_held >= pages_held_max) {
-    x.now = phase::waiting;
+    enter(x, phase::waiting);
     waiting.push_back(of);
     return;
   }
   ++pages_held;
-  x.now = phase::reading;
+  enter(x, phase::reading);
   self->request(readers->front(), caf::infinite, atom::page::value,
                 page_range{of, x.at.next(), x.state.tail})
       .then([this, of](const page_read& got) { arrived(of, got); },
@@ -211,7 +219,7 @@ void stream_mirror_state::arrived(const model::conversation_name& of, const page
   if (page.state.epoch != x.state.epoch) {
     // Deleted meanwhile, or another log by now, which will say that it has grown.
     x.known = false;
-    x.now = phase::idle;
+    enter(x, phase::idle);
     return;
   }
   if (page.entries.empty()) {
@@ -222,7 +230,7 @@ void stream_mirror_state::arrived(const model::conversation_name& of, const page
   if (!worth_sending(page, x.state.epoch))
     return moved(of, x, page.entries.back().at);
   x.page = *got;
-  x.now = phase::due;
+  enter(x, phase::due);
   due.push_back(of);
   schedule_work(0);
 }
@@ -237,7 +245,7 @@ store::redis_call stream_mirror_state::call_of(const model::conversation_name& o
        std::to_string(entries.back().at.value), before > x.at.value ? "1" : "0",
        std::to_string(how.maxlen), of.text()}};
   for (const auto& y : entries)
-    if (y.producer != model::copy_producer)
+    if (is_mirrored(y))
       for (auto&& text : {std::to_string(y.at.value), y.payload, y.sender,
                           std::to_string(y.time_ms), y.kind, y.message})
         call.arguments.push_back(text);
@@ -286,6 +294,7 @@ void stream_mirror_state::answered(const model::conversation_name& of, mirrored_
   if (!through)
     return rest(of, x, through.why(), reply.refuses("WRONGTYPE") ? long_rest : short_rest);
   auto last = x.page->entries.back().at;
+  auto entries = std::count_if(x.page->entries.begin(), x.page->entries.end(), is_mirrored);
   auto has = model::seq{static_cast<std::uint64_t>(std::max<std::int64_t>(0, *through))};
   let_go(x);
   x.has = has;
@@ -294,6 +303,7 @@ void stream_mirror_state::answered(const model::conversation_name& of, mirrored_
     x.at = has;
     return go_on(of, x);
   }
+  env->counted.mirrored_entries.add(static_cast<std::uint64_t>(entries));
   moved(of, x, last);
 }
 
@@ -326,10 +336,11 @@ void stream_mirror_state::note() {
 
 void stream_mirror_state::rest(const model::conversation_name& of, mirrored_log& x,
                                const model::error& why, std::chrono::milliseconds wait) {
+  env->counted.mirror_rests.add();
   if (complaints.allows(env->wall_ms()))
     spdlog::warn("mirrors: {}: {} ({} more such lines were left out)", of.text(), why.detail,
                  complaints.left_out());
-  x.now = phase::resting;
+  enter(x, phase::resting);
   self->delayed_send(self, wait, atom::look::value, of);
 }
 

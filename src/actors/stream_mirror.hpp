@@ -63,6 +63,7 @@ struct stream_mirror_state {
   /// What was left behind when the process ended.
   void walk(const std::string& after);
   void walked(const list_read& got);
+  void enter(mirrored_log& x, mirrored_log::phase next);
   void go_on(const model::conversation_name& of, mirrored_log& x);
   void ask(const model::conversation_name& of, mirrored_log& x);
   void opened_log(const model::conversation_name& of, const opened& got);
@@ -95,6 +96,8 @@ struct stream_mirror_state {
   /// To be read when fewer pages are held.
   std::deque<model::conversation_name> waiting;
   std::size_t pages_held = 0;
+  /// How many logs are not idle.
+  std::int64_t behind = 0;
   bool walk_again = false;
   bool working = false;
   /// Not noted in the ledger yet.
