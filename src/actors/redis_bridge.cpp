@@ -4,6 +4,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <map>
 
 namespace confab::actors {
@@ -15,11 +16,8 @@ constexpr std::int64_t batch = 256;
 constexpr std::int64_t block_ms = 100;
 /// With so many pointers under way nothing is read: what waits, waits in Redis.
 constexpr std::size_t under_way_max = 4096;
-constexpr std::int64_t tidy_period_ms = 10'000;
-/// A consumer that has kept a pointer for so long is dead; one that has none and did nothing for
-/// the longer time is gone.
-constexpr std::int64_t dead_ms = 30'000;
-constexpr std::int64_t gone_ms = 24 * 3600 * 1000;
+/// It claims and tidies at least so often.
+constexpr std::int64_t tidy_ms_max = 10'000;
 
 // KEYS: the fan-out stream. ARGV: group, this consumer, after how many ms a consumer is gone, after
 // how many a pointer is old (0: never). Answers how many consumers and pointers were removed.
@@ -31,6 +29,8 @@ local function fields(list)
   for i = 1, #list, 2 do said[list[i]] = list[i + 1] end
   return said
 end
+-- To Redis 7.0 one that waits for new pointers in vain is idle; one that asks for its own is not.
+redis.call('XREADGROUP', 'GROUP', group, own, 'COUNT', 1, 'STREAMS', key, '0')
 local removed, trimmed = 0, 0
 for _, x in ipairs(redis.call('XINFO', 'CONSUMERS', key, group)) do
   local consumer = fields(x)
@@ -82,7 +82,7 @@ void redis_bridge_state::work() {
   if (step)
     step = acknowledge();
   auto now = env->wall_ms();
-  if (step && now - tidied_ms >= tidy_period_ms) {
+  if (step && now - tidied_ms >= std::min(tidy_ms_max, how.claim_ms / 3)) {
     tidied_ms = now;
     step = claim();
     if (step)
@@ -150,7 +150,7 @@ model::status redis_bridge_state::read() {
 
 model::status redis_bridge_state::claim() {
   store::redis_command command{"XAUTOCLAIM", {model::fanout_stream, how.group, how.consumer}};
-  command.add(dead_ms).add("0").add("COUNT").add(batch);
+  command.add(how.claim_ms).add(claim_from).add("COUNT").add(batch);
   auto reply = redis->send(command);
   if (!reply)
     return reply.why();
@@ -159,9 +159,16 @@ model::status redis_bridge_state::claim() {
     return parts.why();
   if ((*parts)->size() != 3)
     return store::unexpected(*reply, command.name());
+  auto next = store::text_of((**parts)[0], command.name());
+  if (!next)
+    return next.why();
   auto entries = store::stream_entries((**parts)[1], command.name());
   if (!entries)
     return entries.why();
+  // Redis looks at a bounded part of what is pending, and says where it has stopped.
+  claim_from = **next;
+  if (claim_from != "0-0")
+    tidied_ms = 0;
   env->counted.pointers_claimed.add(entries->size());
   if (!entries->empty())
     spdlog::info("pointers: {} of consumers that do not answer were claimed", entries->size());
@@ -172,7 +179,7 @@ model::status redis_bridge_state::claim() {
 model::status redis_bridge_state::tidy() {
   store::redis_call call{
       {std::string{model::fanout_stream}},
-      {how.group, how.consumer, std::to_string(gone_ms), std::to_string(how.fanout_ms)}};
+      {how.group, how.consumer, std::to_string(how.gone_ms), std::to_string(how.fanout_ms)}};
   auto replies = redis->call_all(tidy_script, std::vector{call});
   if (!replies)
     return replies.why();

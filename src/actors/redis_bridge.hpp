@@ -29,6 +29,10 @@ struct bridge_options {
   std::string begin_id = "0";
   /// Pointers are trimmed when all groups have acknowledged them, and they are older than this.
   std::int64_t fanout_ms = 0;
+  /// A consumer that has kept a pointer for so long is dead: what it has is claimed.
+  std::int64_t claim_ms = 30'000;
+  /// One that has none, and did nothing for so long, is gone: it is removed.
+  std::int64_t gone_ms = 24 * 3600 * 1000;
 };
 
 struct redis_bridge_state {
@@ -76,6 +80,8 @@ struct redis_bridge_state {
   /// Pointers that were read and are not acknowledged.
   std::size_t under_way = 0;
   std::int64_t tidied_ms = 0;
+  /// Where Redis goes on to look for what can be claimed.
+  std::string claim_from = "0-0";
 
   static inline const char* name = "redis_bridge";
 };

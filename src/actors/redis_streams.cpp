@@ -97,7 +97,9 @@ void redis_streams::join(caf::actor_system& system, const directory_actor& direc
                           .consumer = "confab-" + origin_,
                           .origin = origin_,
                           .begin_id = begin,
-                          .fanout_ms = how_.fanout_ms};
+                          .fanout_ms = how_.fanout_ms,
+                          .claim_ms = how_.claim_ms,
+                          .gone_ms = how_.gone_ms};
   spawned_.push_back(caf::actor_cast<caf::actor>(system.spawn<caf::detached>(
       redis_bridge, std::move(bridging), streams_.copier, directory, &env_)));
   if (!how_.pubsub_in.empty())

@@ -20,6 +20,9 @@ struct streams_options {
   std::int64_t reconcile_ms = 5'000;
   std::uint64_t maxlen = 0;
   std::int64_t fanout_ms = 0;
+  /// As in `bridge_options`.
+  std::int64_t claim_ms = 30'000;
+  std::int64_t gone_ms = 24 * 3600 * 1000;
   /// Channel patterns with `*`, and with `{name}`; empty: none.
   std::string pubsub_in = {};
   std::string pubsub_out = {};

@@ -781,7 +781,7 @@ def connections_cut_in_the_middle_of_replies_lose_and_repeat_nothing():
 
 
 def what_a_dead_consumer_left_is_claimed_and_nothing_is_delivered_twice():
-    with redis_server() as server, served(*options(server)) as confab:
+    with redis_server() as server, served(*options(server, "--redis.claim_ms=3000")) as confab:
         ids = [server.add("c", str(i)) for i in range(5)]
         eventually(lambda: log_is_stream(confab, server, "c"), "copied")
         # Another consumer of the group takes pointers and dies; what it has is claimed when it is idle for long.
