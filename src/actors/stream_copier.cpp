@@ -348,7 +348,6 @@ stream_copier(stream_copier_state::self_pointer self, copier_options how,
   abort_on_exceptions(*self);
   auto& state = self->state;
   state.env = env;
-  state.redis.emplace(how.redis);
   state.how = std::move(how);
   state.writer = writer;
   state.ledger = writer;

@@ -309,7 +309,7 @@ def a_stream_that_was_deleted_and_filled_to_the_same_length_is_recognised():
 
 
 def a_stream_that_was_deleted_and_holds_an_id_again_is_recognised():
-    with redis_server() as server, served(*options(server, "--redis.reconcile_ms=100")) as confab, Wire(confab) as wire:
+    with redis_server() as server, served(*options(server, "--redis.reconcile_ms=100", "--redis.import=all")) as confab, Wire(confab) as wire:
         wire.subscribe("c", after="start")
         wire.until_live("c")
         for i in range(5):
