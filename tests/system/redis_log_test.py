@@ -123,6 +123,34 @@ def a_reader_behind_what_was_trimmed_is_told():
             equal([y["seq"] for y in wire.entries(4)], [7, 8, 9, 10])
 
 
+def a_reader_resumes_at_the_id_that_xadd_gave():
+    with redis_server() as store, serve_on(store.address) as server:
+        ids = [store.add("c", str(n)) for n in range(1, 601)]
+        for n in (1, 300, 599):
+            with Wire(server) as wire:
+                equal(wire.subscribe("c", after=ids[n - 1])["after"], n)
+                equal(wire.entries(1)[0]["seq"], n + 1)
+        # Between two entries, behind the last one, and before the first.
+        ms = int(ids[-1].split("-")[0])
+        with Wire(server) as wire:
+            equal(wire.subscribe("c", after=f"{ms + 60_000}-0")["after"], 600)
+            wire.until_live("c")
+            equal(wire.publish("c", "own")["seq"], 601)
+        with Wire(server) as wire:
+            equal(wire.subscribe("c", after="1-0")["after"], 0)
+            equal(wire.entries(1)[0]["payload"], 1)
+        pages = request(server, "GET", f"/v1/conversations/c/entries?after={ids[597]}").json()
+        equal([x["seq"] for x in pages["entries"]], [599, 600, 601])
+        # One that was trimmed is known to be gone.
+        ids = [store.add("d", str(n)) for n in range(1, 21)]
+        store.client.xtrim("stream:conversation:d", maxlen=5, approximate=False)
+        with Wire(server) as wire:
+            wire.subscribe("d", after=ids[9])
+            x = wire.next("reset")
+            equal((x["reason"], x["missing"]), ("trimmed", [1, 15]))
+            equal(wire.entries(1)[0]["seq"], 16)
+
+
 def what_redis_cannot_do_is_refused_with_a_reason():
     with redis_server() as store, serve_on(store.address) as server:
         publish(server, "c", 1)
@@ -186,4 +214,5 @@ def health_says_what_holds():
 if __name__ == "__main__":  # the producers import this, too
     run(old_producers_are_heard_with_and_without_a_pointer, everybody_sees_the_streams_of_four_producers,
         published_and_added_are_one_order_for_all, a_reader_behind_what_was_trimmed_is_told,
-        what_redis_cannot_do_is_refused_with_a_reason, cursors_and_deletion_work_as_elsewhere, health_says_what_holds)
+        a_reader_resumes_at_the_id_that_xadd_gave, what_redis_cannot_do_is_refused_with_a_reason,
+        cursors_and_deletion_work_as_elsewhere, health_says_what_holds)
