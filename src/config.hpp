@@ -73,6 +73,8 @@ struct config {
     std::uint64_t reconcile_ms = 5'000;
     std::uint64_t maxlen = 0;
     std::uint64_t fanout_ms = 86'400'000;
+    std::uint64_t claim_ms = 30'000;
+    std::uint64_t gone_ms = 86'400'000;
     std::string pubsub_in;
     std::string pubsub_out;
     std::string user;

@@ -125,7 +125,10 @@ int main(int argc, char** argv) {
   std::string directory;
   auto* check_command =
       app.add_subcommand("check", "Prove that a log is whole; no server may have it open");
-  check_command->add_option("DIR", directory, "Directory of the log (store.directory)")->required();
+  check_command->add_option(
+      "DIR", directory,
+      "Directory of the log (store.directory); without it, --redis.address has it");
+  declare(*check_command, arguments, "redis.");
   // Only for the list of commands: it is taken above.
   app.add_subcommand("bench", "Load a server, measure it, and check its promises while it does");
 
@@ -144,5 +147,6 @@ int main(int argc, char** argv) {
   if (*nodes_command)
     return with_options(*nodes_command, arguments,
                         [&](const config& values) { return run_nodes(values, as_json); });
-  return check(directory);
+  return with_options(*check_command, arguments,
+                      [&](const config& values) { return check(directory, values); });
 }

@@ -163,6 +163,8 @@ model::result<std::optional<actors::streams_options>> streams_of(const config::r
                 .reconcile_ms = static_cast<std::int64_t>(x.reconcile_ms),
                 .maxlen = x.maxlen,
                 .fanout_ms = static_cast<std::int64_t>(x.fanout_ms),
+                .claim_ms = static_cast<std::int64_t>(x.claim_ms),
+                .gone_ms = static_cast<std::int64_t>(x.gone_ms),
                 .pubsub_in = x.pubsub_in,
                 .pubsub_out = x.pubsub_out}};
 }

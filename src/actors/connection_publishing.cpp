@@ -73,12 +73,14 @@ void connection_state::receipts(const append_answers& x) {
     auto bytes = draft.what.drafts->bytes();
     --know(of_name).unanswered;
     auto& [ref, name_of_it, batch] = draft.what;
-    if (got)
+    if (got) {
       events.emplace_back(net::published_event{std::move(ref), std::move(name_of_it), *got, bytes,
                                                state, producer_last});
-    else
+    } else {
+      env->counted.refused_appends.add(got.why().what);
       events.emplace_back(
           net::failed_event{std::move(ref), std::move(name_of_it), got.why(), bytes, false, state});
+    }
     drafts.erase(i);
   }
   if (!events.empty() && !ended)
@@ -108,6 +110,7 @@ void connection_state::tick() {
   for (auto i = drafts.begin(); i != drafts.end();) {
     auto& x = i->second;
     if (now >= x.deadline) {
+      env->counted.refused_appends.add(model::code::append_unknown);
       fail(
           x.what.ref, x.what.name,
           {model::code::append_unknown,

@@ -165,6 +165,7 @@ void conversation_state::settle(const commit_report& x, answer_batches& answers)
   auto before_id = state.tail_id;
   auto placed_by_log = !x.landed.empty();
   model::seq published;
+  std::uint64_t entries = 0, bytes = 0;
   state = x.state;
   for (std::size_t i = 0; i < x.committed; ++i) {
     auto& done = in_flight.front();
@@ -190,6 +191,10 @@ void conversation_state::settle(const commit_report& x, answer_batches& answers)
                           what.producer_seq, receipt);
     if (!what.copies && published.value == 0)
       published = receipt.first;
+    if (!what.copies && !there_already) {
+      entries += receipt.count;
+      bytes += done.bytes;
+    }
     for (std::size_t j = 0; j < done.from.size(); ++j) {
       receipt.duplicate = there_already || j > 0;
       answer(answers, done.from[j], receipt);
@@ -205,6 +210,8 @@ void conversation_state::settle(const commit_report& x, answer_batches& answers)
     env->appends.give_back(done.bytes);
     in_flight.pop_front();
   }
+  env->counted.published_entries.add(entries);
+  env->counted.published_bytes.add(bytes);
   unsettled = false;
   if (placed_by_log)
     place_again();
@@ -221,6 +228,8 @@ void conversation_state::speak(const spoken_runs& newest) {
   for (const auto& x : newest)
     if (env->spoken.try_take(x->bytes()))
       taken.push_back(x);
+    else
+      env->counted.unspoken.add(x->entries().size());
   if (taken.size() < newest.size())
     spdlog::warn("{}: entries up to {} were not published on a channel: too many wait for Redis",
                  of->text(), state.tail.value);

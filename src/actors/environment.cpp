@@ -33,6 +33,11 @@ net::readiness log_health_board::readiness(std::int64_t now_ms) const {
   return {.ready = last_.trouble.empty(), .why = last_.trouble, .settings = last_.settings};
 }
 
+store::health log_health_board::last() const {
+  std::lock_guard lock{mutex_};
+  return last_;
+}
+
 void redis_health_board::note(std::string_view user, const std::string& why) {
   std::lock_guard lock{mutex_};
   auto& known = trouble_by_user_[user];
@@ -52,6 +57,11 @@ std::string redis_health_board::trouble() const {
     if (!why.empty())
       return why;
   return {};
+}
+
+std::map<std::string_view, std::string> redis_health_board::trouble_by_user() const {
+  std::lock_guard lock{mutex_};
+  return trouble_by_user_;
 }
 
 void abort_on_exceptions(caf::scheduled_actor& self) {

@@ -1,6 +1,7 @@
 // What every actor of this node is given: the clock, the bounds, the shared budgets.
 #pragma once
 
+#include "actors/counters.hpp"
 #include "actors/interfaces.hpp"
 #include "model/byte_budget.hpp"
 #include "net/pages.hpp"
@@ -36,6 +37,8 @@ public:
   void commit_begins(std::int64_t now_ms) noexcept { since_ms_ = now_ms; }
   void commit_ended(store::health now);
   [[nodiscard]] net::readiness readiness(std::int64_t now_ms) const;
+  /// As of the last commit that has ended.
+  [[nodiscard]] store::health last() const;
 
 private:
   /// Since when a commit is under way; 0: none is.
@@ -52,6 +55,8 @@ public:
   void down(std::string_view user, const std::string& why) { note(user, why); }
   /// Empty: all is well.
   [[nodiscard]] std::string trouble() const;
+  /// By user; empty: it is up.
+  [[nodiscard]] std::map<std::string_view, std::string> trouble_by_user() const;
 
 private:
   void note(std::string_view user, const std::string& why);
@@ -83,6 +88,7 @@ struct environment {
   log_health_board log_health;
   redis_health_board redis_health;
   node_load_board load;
+  counters counted;
   /// Entries on their way to be PUBLISHed; what is beyond it is not.
   model::byte_budget spoken{16 * 1024 * 1024};
   /// Wall clock, milliseconds since 1970. Tests replace it.

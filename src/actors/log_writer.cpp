@@ -82,7 +82,12 @@ void log_writer_state::commit() {
   for (const auto& x : chains)
     pointers.push_back(&x);
   env->log_health.commit_begins(env->wall_ms());
+  auto begun = std::chrono::steady_clock::now();
   auto outcomes = session->commit(pointers, env->wall_ms());
+  auto lasted = std::chrono::steady_clock::now() - begun;
+  env->counted.commits.add();
+  env->counted.commit_us.add(static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(lasted).count()));
   env->log_health.commit_ended(session->health());
   for (std::size_t i = 0; i < chains.size(); ++i) {
     auto& [committed, state, failure, landed] = outcomes[i];
@@ -133,6 +138,7 @@ void log_writer_state::look(const model::conversation_name& x, const commit_list
 
 void log_writer_state::look_all() {
   auto to = std::exchange(lookers, {});
+  env->counted.looks.add(to.size());
   auto heads = session->look(std::exchange(looks, {}), env->wall_ms());
   env->log_health.commit_ended(session->health());
   for (std::size_t i = 0; i < to.size(); ++i)

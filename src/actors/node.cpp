@@ -4,6 +4,7 @@
 #include "actors/directory.hpp"
 #include "actors/log_reader.hpp"
 #include "actors/log_writer.hpp"
+#include "actors/measures.hpp"
 #include "actors/root_uuid.hpp"
 #include "actors/scheduler.hpp"
 
@@ -146,6 +147,10 @@ net::readiness node::ready() const {
   auto state = env_.log_health.readiness(env_.wall_ms());
   state.redis = env_.redis_health.trouble();
   return state;
+}
+
+void node::measure(net::metrics& to) const {
+  actors::measure(env_, to);
 }
 
 } // namespace confab::actors

@@ -42,6 +42,7 @@ public:
                                                           net::client_identity who) override;
   void read(net::page_request x) override;
   [[nodiscard]] net::readiness ready() const override;
+  void measure(net::metrics& to) const override;
 
 private:
   store::log_store& log_;

@@ -23,8 +23,10 @@ constexpr std::chrono::milliseconds retry_wait{500};
 
 void pubsub_listener_state::work() {
   auto step = redis->connect();
-  if (step && !listening)
-    step = listen();
+  if (step && !listening) {
+    step = redis->listen();
+    listening = static_cast<bool>(step);
+  }
   if (step && unanswered.size() < unanswered_max && unanswered_bytes < unanswered_bytes_max) {
     auto heard = hear();
     if (!heard)
@@ -44,33 +46,17 @@ void pubsub_listener_state::work() {
                      atom::work::value);
 }
 
-model::status pubsub_listener_state::listen() {
-  auto reply = redis->send(store::redis_command{"PSUBSCRIBE", {pattern_text}});
-  if (!reply)
-    return reply.why();
-  if (auto parts = store::elements_of(*reply, "PSUBSCRIBE"); !parts)
-    return parts.why();
-  listening = true;
-  return model::nothing{};
-}
-
 model::result<bool> pubsub_listener_state::hear() {
   auto some = false;
   for (int i = 0; i < messages_max; ++i) {
-    auto got = redis->receive(some ? 0 : hear_ms);
+    auto got = redis->hear(some ? 0 : hear_ms);
     if (!got)
       return got.why();
     if (!*got)
       break;
     some = true;
-    // ["pmessage", pattern, channel, payload]
-    const auto& parts = (*got)->elements;
-    auto whole = parts.size() == 4 && parts[0].text == "pmessage" &&
-                 parts[2].is(store::redis_reply::kind::text) &&
-                 parts[3].is(store::redis_reply::kind::text);
-    auto to = whole ? pattern->name_of(parts[2].text) : std::nullopt;
-    if (to)
-      append(*to, parts[3].text);
+    if (auto to = pattern->name_of((*got)->channel))
+      append(*to, (*got)->payload);
     else if (complaints.allows(env->wall_ms()))
       spdlog::warn("pubsub: a message whose channel names no conversation was left out");
   }
@@ -78,6 +64,7 @@ model::result<bool> pubsub_listener_state::hear() {
 }
 
 void pubsub_listener_state::append(const model::conversation_name& to, const std::string& payload) {
+  env->counted.heard.add();
   auto batch = std::make_shared<model::batch>();
   batch->drafts.push_back(copy_of({"", {{"payload", payload}}}, model::payload_form::json));
   batch->producer = "~pubsub:" + env->incarnation;
@@ -135,9 +122,8 @@ pubsub_listener_actor::behavior_type pubsub_listener(pubsub_listener_state::self
   abort_on_exceptions(*self);
   auto& state = self->state;
   state.env = env;
-  state.redis.emplace(std::move(redis));
   state.pattern = *model::channel_pattern::parse(pattern, "*");
-  state.pattern_text = std::move(pattern);
+  state.redis.emplace(std::move(redis), std::move(pattern));
   state.directory = std::move(directory);
   self->send(self, atom::work::value);
   return {
@@ -152,26 +138,28 @@ pubsub_listener_actor::behavior_type pubsub_listener(pubsub_listener_state::self
 
 void pubsub_speaker_state::say(const model::conversation_name& of,
                                const std::vector<model::run_ptr>& newest) {
-  std::vector<store::redis_command> commands;
-  std::string json;
+  std::vector<store::channel_message> messages;
   for (const auto& run : newest) {
     for (const auto& x : run->entries()) {
-      json = R"({"conversation":)";
+      std::string json = R"({"conversation":)";
       net::wire::add_string(json, of.text());
       json += ',';
       net::wire::add_entry_members(json, x);
       json += '}';
-      commands.push_back(store::redis_command{"PUBLISH", {channels->channel_of(of), json}});
+      messages.push_back({channels->channel_of(of), std::move(json)});
     }
     env->spoken.give_back(run->bytes());
   }
-  auto replies = redis->send_all(commands);
-  if (replies)
+  auto said = redis->say(messages);
+  if (said) {
+    env->counted.spoken.add(messages.size());
     return env->redis_health.up("speakers");
-  env->redis_health.down("speakers", replies.why().detail);
+  }
+  env->counted.unspoken.add(messages.size());
+  env->redis_health.down("speakers", said.why().detail);
   if (complaints.allows(env->wall_ms()))
-    spdlog::warn("pubsub: {}: {} entries were not published: {}", of.text(), commands.size(),
-                 replies.why().detail);
+    spdlog::warn("pubsub: {}: {} entries were not published: {}", of.text(), messages.size(),
+                 said.why().detail);
 }
 
 pubsub_speaker_actor::behavior_type pubsub_speaker(pubsub_speaker_state::self_pointer self,

@@ -5,7 +5,7 @@
 #include "actors/quiet_log.hpp"
 #include "actors/redis_interfaces.hpp"
 #include "model/channel.hpp"
-#include "store/redis_connection.hpp"
+#include "store/redis_channels.hpp"
 
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
@@ -26,7 +26,6 @@ struct pubsub_listener_state {
 
   // Steps of the above.
 
-  [[nodiscard]] model::status listen();
   /// @returns whether something came.
   [[nodiscard]] model::result<bool> hear();
   void append(const model::conversation_name& to, const std::string& payload);
@@ -39,8 +38,7 @@ struct pubsub_listener_state {
 
   self_pointer self;
   environment* env = nullptr;
-  std::optional<store::redis_connection> redis;
-  std::string pattern_text;
+  std::optional<store::channel_listener> redis;
   std::optional<model::channel_pattern> pattern;
   bool listening = false;
   directory_actor directory;
@@ -67,7 +65,7 @@ struct pubsub_speaker_state {
 
   self_pointer self;
   environment* env = nullptr;
-  std::optional<store::redis_connection> redis;
+  std::optional<store::channel_speaker> redis;
   std::optional<model::channel_pattern> channels;
   quiet_log complaints;
 

@@ -11,7 +11,7 @@
 #include "actors/quiet_log.hpp"
 #include "actors/redis_interfaces.hpp"
 #include "model/stream_entry.hpp"
-#include "store/redis_connection.hpp"
+#include "store/pointer_group.hpp"
 
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
@@ -19,16 +19,11 @@
 namespace confab::actors {
 
 struct bridge_options {
-  store::redis_options redis;
-  std::string group = "confab";
-  /// This node's, the same after a restart.
-  std::string consumer;
+  std::shared_ptr<store::pointer_group> pointers;
   /// The mark of this log's own pointers.
   std::string origin;
-  /// Where a group that has to be created begins.
-  std::string begin_id = "0";
-  /// Pointers are trimmed when all groups have acknowledged them, and they are older than this.
-  std::int64_t fanout_ms = 0;
+  /// How often it claims and tidies.
+  std::int64_t tidy_ms = 10'000;
 };
 
 struct redis_bridge_state {
@@ -57,25 +52,22 @@ struct redis_bridge_state {
   void wake(const model::conversation_name& name, wake_up x);
   void refuse(const model::stream_entry& x, const model::error& why);
   void woken(std::vector<std::string> ids, std::size_t count);
+  void count_under_way() noexcept;
   void work_again(std::int64_t wait_ms);
 
   self_pointer self;
   environment* env = nullptr;
   bridge_options how;
-  std::optional<store::redis_connection> redis;
   quiet_log complaints;
   /// In role bridge; null in role log.
   stream_copier_actor copier;
   directory_actor directory;
 
   bool joined = false;
-  /// Through which of its own pending ones it has read since it joined; `>`: all of them.
-  std::string from = "0";
   std::vector<std::string> done;
   /// Pointers that were read and are not acknowledged.
   std::size_t under_way = 0;
   std::int64_t tidied_ms = 0;
-  std::uint64_t refused = 0;
 
   static inline const char* name = "redis_bridge";
 };

@@ -4,10 +4,12 @@
 #include "actors/redis_bridge.hpp"
 #include "actors/stream_copier.hpp"
 #include "actors/stream_mirror.hpp"
+#include "store/stream_source.hpp"
 
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <random>
 
@@ -15,24 +17,13 @@ namespace confab::actors {
 
 namespace {
 
+/// What others left is looked for at least so often.
+constexpr std::int64_t tidy_ms_max = 10'000;
+
 std::string hexadecimal(std::int64_t x) {
   char text[16];
   auto [end, failure] = std::to_chars(text, text + sizeof text, x, 16);
   return failure == std::errc{} ? std::string{text, end} : std::string{};
-}
-
-/// By the clock that gives ids to what is added; by ours while Redis is away.
-std::int64_t redis_time_ms(const store::redis_options& how, std::int64_t otherwise) {
-  store::redis_connection redis{how};
-  auto reply = redis.send(store::redis_command{"TIME"});
-  if (!reply || reply->elements.size() != 2)
-    return otherwise;
-  const auto& text = reply->elements.front().text;
-  std::int64_t seconds = 0;
-  auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (failure != std::errc{} || end != text.data() + text.size())
-    return otherwise;
-  return seconds * 1000;
 }
 
 } // namespace
@@ -49,8 +40,10 @@ redis_streams::open(const streams_options& how, store::log_writer& session, envi
   std::random_device random;
   auto number = static_cast<std::int64_t>((std::uint64_t{random()} << 31) ^ random());
   auto now = env.wall_ms();
+  // By the clock that gives ids to what is added; by ours while Redis is away.
+  auto begun = store::redis_time_ms(how.redis);
   auto origin = ledger->remember("redis.origin", number);
-  auto since = ledger->remember("redis.since_ms", redis_time_ms(how.redis, now));
+  auto since = ledger->remember("redis.since_ms", begun ? *begun : now);
   auto mirror_since = ledger->remember("mirror.since_ms", now);
   for (const auto* x : {&origin, &since, &mirror_since})
     if (!*x)
@@ -66,13 +59,13 @@ redis_streams::start(caf::actor_system& system, const ledger_writer_actor& write
                      const std::shared_ptr<const std::vector<log_reader_actor>>& readers) {
   if (wakes_only_)
     return {};
-  copier_options copying{.redis = how_.redis,
+  copier_options copying{.streams = store::open_stream_source(how_.redis),
                          .import_all = how_.import_all,
                          .reconcile_ms = how_.reconcile_ms,
                          .origin = origin_,
                          .since_ms = since_ms_};
-  mirror_options mirroring{
-      .redis = how_.redis, .origin = origin_, .since_ms = mirror_since_ms_, .maxlen = how_.maxlen};
+  mirror_options mirroring{.streams = store::open_stream_target({how_.redis, origin_, how_.maxlen}),
+                           .since_ms = mirror_since_ms_};
   streams_.copier =
       system.spawn<caf::detached>(stream_copier, std::move(copying), writer, readers, &env_);
   streams_.mirror =
@@ -92,12 +85,15 @@ void redis_streams::join(caf::actor_system& system, const directory_actor& direc
     caf::anon_send(streams_.copier, atom::open::value, directory);
   // Behind which pointers are of no use: conversations read their streams when they begin.
   auto begin = wakes_only_ ? "$" : how_.import_all ? "0" : std::to_string(since_ms_ - 1) + "-0";
-  bridge_options bridging{.redis = how_.redis,
-                          .group = how_.group,
-                          .consumer = "confab-" + origin_,
+  bridge_options bridging{.pointers = store::open_pointer_group({.redis = how_.redis,
+                                                                 .group = how_.group,
+                                                                 .consumer = "confab-" + origin_,
+                                                                 .begin_id = std::move(begin),
+                                                                 .fanout_ms = how_.fanout_ms,
+                                                                 .claim_ms = how_.claim_ms,
+                                                                 .gone_ms = how_.gone_ms}),
                           .origin = origin_,
-                          .begin_id = begin,
-                          .fanout_ms = how_.fanout_ms};
+                          .tidy_ms = std::min(tidy_ms_max, how_.claim_ms / 3)};
   spawned_.push_back(caf::actor_cast<caf::actor>(system.spawn<caf::detached>(
       redis_bridge, std::move(bridging), streams_.copier, directory, &env_)));
   if (!how_.pubsub_in.empty())

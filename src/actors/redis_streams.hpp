@@ -3,7 +3,7 @@
 
 #include "actors/environment.hpp"
 #include "actors/redis_interfaces.hpp"
-#include "store/redis_connection.hpp"
+#include "store/redis_address.hpp"
 
 #include <caf/actor.hpp>
 #include <caf/actor_system.hpp>
@@ -20,6 +20,9 @@ struct streams_options {
   std::int64_t reconcile_ms = 5'000;
   std::uint64_t maxlen = 0;
   std::int64_t fanout_ms = 0;
+  /// As in `store::group_options`.
+  std::int64_t claim_ms = 30'000;
+  std::int64_t gone_ms = 24 * 3600 * 1000;
   /// Channel patterns with `*`, and with `{name}`; empty: none.
   std::string pubsub_in = {};
   std::string pubsub_out = {};

@@ -4,6 +4,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 namespace confab::actors {
 
 namespace {
@@ -216,9 +218,18 @@ void stream_copier_state::receipts(const append_answers& x) {
       continue;
     }
     auto of = std::move(i->second.name);
+    if (got.got)
+      count(*i->second.what.drafts);
     out.erase(i);
     answered(of, got);
   }
+}
+
+void stream_copier_state::count(const model::batch& copied) noexcept {
+  auto gaps = std::count_if(copied.drafts.begin(), copied.drafts.end(),
+                            [](const auto& x) { return x.kind == model::gap_kind; });
+  env->counted.copied_gaps.add(static_cast<std::uint64_t>(gaps));
+  env->counted.copied_entries.add(copied.drafts.size() - static_cast<std::size_t>(gaps));
 }
 
 void stream_copier_state::answered(const model::conversation_name& of, const append_answer& got) {
@@ -229,6 +240,7 @@ void stream_copier_state::answered(const model::conversation_name& of, const app
   const auto& why = got.got.why();
   switch (why.what) {
   case code::conflict: // somebody else has copied, or an outcome was better than it seemed
+    env->counted.copy_conflicts.add();
     x.now = phase::unknown;
     return ask_ledger(of, x);
   case code::closed:
@@ -293,6 +305,7 @@ void stream_copier_state::passed(const model::conversation_name& of, const model
 
 void stream_copier_state::rest(const model::conversation_name& of, source& x,
                                const model::error& why, std::chrono::milliseconds wait) {
+  env->counted.copy_rests.add();
   if (complaints.allows(env->wall_ms()))
     spdlog::warn("copies: {}: {}: {} ({} more such lines were left out)", of.text(),
                  to_string(why.what), why.detail, complaints.left_out());
@@ -335,7 +348,6 @@ stream_copier(stream_copier_state::self_pointer self, copier_options how,
   abort_on_exceptions(*self);
   auto& state = self->state;
   state.env = env;
-  state.redis.emplace(how.redis);
   state.how = std::move(how);
   state.writer = writer;
   state.ledger = writer;

@@ -1,7 +1,7 @@
 // Copies the streams of conversations into their logs, each entry once, in stream order (DESIGN §8,
 // role bridge).
 //
-//   unknown ──copied?──> idle ──wake, look, reconcile──> due ──XRANGE──> idle   nothing new
+//   unknown ──copied?──> idle ──wake, look, reconcile──> due ───read───> idle   nothing new
 //                         ^                                      └─────> busy   a batch is out
 //                         └──────────── committed, or resting for a while ──┘
 //
@@ -17,7 +17,7 @@
 #include "actors/environment.hpp"
 #include "actors/quiet_log.hpp"
 #include "actors/redis_interfaces.hpp"
-#include "actors/redis_scripts.hpp"
+#include "store/stream_source.hpp"
 
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
@@ -30,7 +30,7 @@
 namespace confab::actors {
 
 struct copier_options {
-  store::redis_options redis;
+  std::shared_ptr<store::stream_source> streams;
   /// Of a stream that was never looked at, take all; else what was added since `since_ms`.
   bool import_all = false;
   std::int64_t reconcile_ms = 5'000;
@@ -51,7 +51,7 @@ struct stream_copier_state {
     /// Something happened while it was not idle: read once more.
     bool again = false;
     bool watched = false;
-    /// Read by the script that bounds its reply and compares places: a plain read has failed, or it
+    /// Looked at as a whole, which is bounded and compares places: a plain read has failed, or it
     /// is time to.
     bool whole = false;
     /// As the ledger has it; empty: never looked at.
@@ -106,10 +106,12 @@ struct stream_copier_state {
   void look_again(const model::conversation_name& of, source& x);
   void learn_type(const model::conversation_name& of);
   [[nodiscard]] bool read(const model::conversation_name& of, source& x,
-                          const store::redis_reply& reply);
+                          model::result<std::vector<model::stream_entry>>&& got);
+  void failed(const model::conversation_name& of, source& x, const model::error& why);
   void look_at(const std::vector<model::conversation_name>& names);
   [[nodiscard]] model::entry_id look_from(const source& x) const;
-  void looked(const model::conversation_name& of, source& x, const store::redis_reply& reply);
+  void looked(const model::conversation_name& of, source& x,
+              model::result<store::stream_look>&& seen);
   /// @param gap stands in front of the entries.
   void take(const model::conversation_name& of, source& x, page&& made,
             std::vector<model::stream_entry>&& entries);
@@ -118,6 +120,7 @@ struct stream_copier_state {
   void send_out(std::uint64_t request);
   void pass(const model::conversation_name& of, source& x);
   void passed(const model::conversation_name& of, const model::status& done);
+  void count(const model::batch& copied) noexcept;
   void answered(const model::conversation_name& of, const append_answer& got);
   void committed(const model::conversation_name& of, source& x);
   /// Tries again after a while, from what the log says then.
@@ -132,7 +135,6 @@ struct stream_copier_state {
   self_pointer self;
   environment* env = nullptr;
   copier_options how;
-  std::optional<store::redis_connection> redis;
   std::string run_id;
   quiet_log complaints;
   directory_actor directory;

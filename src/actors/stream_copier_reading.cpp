@@ -1,12 +1,9 @@
 // The copier's side towards Redis: what of which stream is read, and what its state says.
 #include "actors/stream_copier.hpp"
 
-#include "store/stream_reply.hpp"
-
 #include <spdlog/spdlog.h>
 
 #include <limits>
-#include <random>
 
 namespace confab::actors {
 
@@ -16,19 +13,19 @@ using phase = stream_copier_state::source::phase;
 
 /// Streams that are read in one go, and entries of each, at most.
 constexpr std::size_t streams_max = 64;
-constexpr std::int64_t page_entries = 256;
+constexpr std::size_t page_entries = 256;
 /// Time between two looks at a watched stream is spread over so many turns.
 constexpr std::size_t turns = 50;
 /// One of so many looks also sees whether the last handled entry is still there, at its place.
 constexpr std::uint64_t whole_look = 12;
-constexpr std::string_view xrange = "XRANGE";
 
 } // namespace
 
 void stream_copier_state::start() {
   buckets.resize(turns);
-  std::random_device random;
-  auto jitter = random() % static_cast<std::uint64_t>(how.reconcile_ms);
+  // Other processes begin at other times.
+  auto jitter =
+      std::hash<std::string>{}(env->incarnation) % static_cast<std::uint64_t>(how.reconcile_ms);
   self->delayed_send(self, std::chrono::milliseconds{jitter / turns}, atom::reconcile::value);
 }
 
@@ -48,13 +45,13 @@ void stream_copier_state::schedule_work(std::int64_t wait_ms) {
 }
 
 bool stream_copier_state::connect() {
-  if (auto there = redis->connect(); !there) {
+  if (auto there = how.streams->connect(); !there) {
     env->redis_health.down("copies", there.why().detail);
-    schedule_work(std::max<std::int64_t>(20, redis->retry_in_ms()));
+    schedule_work(std::max<std::int64_t>(20, how.streams->retry_in_ms()));
     return false;
   }
   env->redis_health.up("copies");
-  if (std::exchange(run_id, redis->facts().run_id) != redis->facts().run_id)
+  if (std::exchange(run_id, how.streams->run_id()) != how.streams->run_id())
     for (const auto& bucket : buckets) // it may have lost what it had
       for (const auto& of : bucket)
         make_due(of, sources[of]);
@@ -65,8 +62,8 @@ void stream_copier_state::work() {
   working = false;
   if (due.empty() || !directory || !connect())
     return;
-  std::vector<model::conversation_name> plain, whole;
-  std::vector<store::redis_command> commands;
+  std::vector<model::conversation_name> whole;
+  std::vector<store::stream_mark> plain;
   while (!due.empty() && plain.size() + whole.size() < streams_max) {
     auto of = std::move(due.front());
     due.pop_front();
@@ -74,28 +71,23 @@ void stream_copier_state::work() {
     std::move(x.waiting.begin(), x.waiting.end(), std::back_inserter(x.covered));
     x.waiting.clear();
     x.now = phase::idle;
-    if (!x.stored || x.at.place == 0 || x.whole) {
+    if (!x.stored || x.at.place == 0 || x.whole)
       whole.push_back(std::move(of));
-      continue;
-    }
-    // The last handled one too: whether it is there tells whether the stream goes on.
-    commands.push_back(store::redis_command{xrange}
-                           .add(model::stream_of(of))
-                           .add(to_string(x.at.id))
-                           .add("+")
-                           .add("COUNT")
-                           .add(page_entries + 1));
-    plain.push_back(std::move(of));
+    else
+      plain.push_back({std::move(of), x.at});
   }
   if (!plain.empty()) {
-    auto replies = redis->send_all(commands);
-    if (!replies) {
-      put_back(whole, false, replies.why());
-      return put_back(plain, true, replies.why());
+    auto pages = how.streams->read(plain, page_entries);
+    if (!pages) {
+      std::vector<model::conversation_name> names;
+      for (auto& x : plain)
+        names.push_back(std::move(x.name));
+      put_back(whole, false, pages.why());
+      return put_back(names, true, pages.why());
     }
     for (std::size_t i = 0; i < plain.size(); ++i)
-      if (!read(plain[i], sources[plain[i]], (*replies)[i]))
-        whole.push_back(plain[i]);
+      if (!read(plain[i].name, sources[plain[i].name], std::move((*pages)[i])))
+        whole.push_back(plain[i].name);
   }
   look_at(whole);
   if (!due.empty())
@@ -112,27 +104,23 @@ void stream_copier_state::put_back(const std::vector<model::conversation_name>& 
     x.now = phase::due;
     due.push_back(of);
   }
-  schedule_work(std::max<std::int64_t>(20, redis->retry_in_ms()));
+  schedule_work(std::max<std::int64_t>(20, how.streams->retry_in_ms()));
 }
 
 /// @returns false when the stream must be looked at as a whole.
 bool stream_copier_state::read(const model::conversation_name& of, source& x,
-                               const store::redis_reply& reply) {
-  if (reply.refuses("WRONGTYPE")) {
-    give_up(of, x, "the key is of another type");
+                               model::result<std::vector<model::stream_entry>>&& got) {
+  if (!got) {
+    failed(of, x, got.why());
     return true;
   }
-  auto entries = store::stream_entries(reply, xrange);
-  if (!entries) {
-    rest(of, x, entries.why(), std::chrono::seconds{1});
-    return true;
-  }
-  if (entries->empty() || entries->front().id != to_string(x.at.id))
+  // Whether the last handled one is there tells whether the stream goes on.
+  if (got->empty() || got->front().id != to_string(x.at.id))
     return false;
   page made;
-  made.more = entries->size() > static_cast<std::size_t>(page_entries);
-  entries->erase(entries->begin());
-  take(of, x, std::move(made), std::move(*entries));
+  made.more = got->size() > page_entries;
+  got->erase(got->begin());
+  take(of, x, std::move(made), std::move(*got));
   return true;
 }
 
@@ -148,58 +136,51 @@ model::entry_id stream_copier_state::look_from(const source& x) const {
 void stream_copier_state::look_at(const std::vector<model::conversation_name>& names) {
   if (names.empty())
     return;
-  std::vector<store::redis_call> calls;
+  std::vector<store::stream_mark> marks;
   for (const auto& of : names) {
     auto& x = sources[of];
     if (!x.stored)
       x.at = {0, look_from(x)};
-    calls.push_back(look_call(of, x.at));
+    marks.push_back({of, x.at});
   }
-  auto replies = redis->call_all(look_script, calls);
-  if (!replies)
-    return put_back(names, false, replies.why());
+  auto looks = how.streams->look(marks);
+  if (!looks)
+    return put_back(names, false, looks.why());
   for (std::size_t i = 0; i < names.size(); ++i)
-    looked(names[i], sources[names[i]], (*replies)[i]);
+    looked(names[i], sources[names[i]], std::move((*looks)[i]));
+}
+
+/// One stream could not be read, though Redis answers.
+void stream_copier_state::failed(const model::conversation_name& of, source& x,
+                                 const model::error& why) {
+  if (why.what == model::code::unsupported)
+    return give_up(of, x, why.detail);
+  rest(of, x, why, std::chrono::seconds{1});
 }
 
 void stream_copier_state::looked(const model::conversation_name& of, source& x,
-                                 const store::redis_reply& reply) {
-  if (reply.refuses("WRONGTYPE"))
-    return give_up(of, x, "the key is of another type");
-  auto seen = read_look(reply);
-  if (!seen && seen.why().what == model::code::unsupported)
-    return give_up(of, x, seen.why().detail);
+                                 model::result<store::stream_look>&& seen) {
   if (!seen)
-    return rest(of, x, seen.why(), std::chrono::seconds{1});
+    return failed(of, x, seen.why());
   // One that was deleted may come back as another.
   if (!seen->exists)
     return settle(of, x);
-  using kind = model::continuation::kind;
+  auto step = model::next_step(
+      {.stored = x.stored, .at = x.at, .restarts = x.restarts, .owes_gap = x.gap.has_value()},
+      seen->facts, !seen->entries.empty(), how.import_all);
+  if (step.begins_anew)
+    return look_again(of, x);
   page made;
   made.more = seen->more;
-  auto next = continue_behind(x.at, seen->facts);
-  if (next.what == kind::lost)
-    return look_again(of, x);
-  if (x.restarts)
-    x.gap = model::gap_draft(model::gap_reason::lost, std::nullopt, x.stored->id);
-  else if (!x.stored && !how.import_all) {
-    // What was there before this log was bridged is not missing; if the first one came afterwards,
-    // nobody knows how many of those before it did.
-    if (seen->facts.first > x.at.id && next.missing > 0)
-      made.drafts.push_back(model::gap_draft(model::gap_reason::trimmed, std::nullopt, {}));
-  } else if (next.missing > 0) {
-    made.drafts.push_back(model::gap_draft(model::gap_reason::trimmed, next.missing,
-                                           x.stored ? x.at.id : model::entry_id{}));
-  }
-  if (!made.drafts.empty())
-    spdlog::warn("copies: {}: entries are missing from its stream: {}", of.text(),
-                 made.drafts.front().payload);
-  if (!seen->facts.holds_last)
-    x.at.place = place_before(seen->facts);
-  if (seen->entries.empty() && (x.gap || !made.drafts.empty()))
-    x.at = {seen->facts.added, seen->facts.last_generated};
-  x.restarts = false;
+  x.at = step.at;
   x.whole = x.whole && seen->more;
+  if (step.gap)
+    spdlog::warn("copies: {}: entries are missing from its stream: {}", of.text(),
+                 step.gap->payload);
+  if (std::exchange(x.restarts, false))
+    x.gap = std::move(step.gap);
+  else if (step.gap)
+    made.drafts.push_back(std::move(*step.gap));
   take(of, x, std::move(made), std::move(seen->entries));
 }
 
@@ -220,8 +201,7 @@ void stream_copier_state::reconcile() {
                      atom::reconcile::value);
   auto& bucket = buckets[turn % turns];
   auto whole = turn / turns % whole_look == 0;
-  std::vector<const model::conversation_name*> names;
-  std::vector<store::redis_command> commands;
+  std::vector<store::stream_mark> marks;
   for (const auto& of : bucket) {
     auto& x = sources[of];
     if (x.now != phase::idle)
@@ -231,24 +211,18 @@ void stream_copier_state::reconcile() {
       make_due(of, x);
       continue;
     }
-    names.push_back(&of);
-    commands.push_back(store::redis_command{xrange}
-                           .add(model::stream_of(of))
-                           .add('(' + to_string(x.at.id))
-                           .add("+")
-                           .add("COUNT")
-                           .add(std::int64_t{1}));
+    marks.push_back({of, x.at});
   }
-  if (names.empty() || !connect())
+  if (marks.empty() || !connect())
     return;
-  auto replies = redis->send_all(commands);
-  if (!replies)
-    return env->redis_health.down("copies", replies.why().detail);
-  for (std::size_t i = 0; i < names.size(); ++i)
+  env->counted.looks.add(marks.size());
+  auto grew = how.streams->grew(marks);
+  if (!grew)
+    return env->redis_health.down("copies", grew.why().detail);
+  for (std::size_t i = 0; i < marks.size(); ++i)
     // What is wrong with it shows when it is read.
-    if (const auto& reply = (*replies)[i];
-        !reply.is(store::redis_reply::kind::array) || !reply.elements.empty())
-      make_due(*names[i], sources[*names[i]]);
+    if ((*grew)[i])
+      make_due(marks[i].name, sources[marks[i].name]);
 }
 
 } // namespace confab::actors

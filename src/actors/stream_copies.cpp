@@ -4,6 +4,7 @@
 #include "net/wire/base64.hpp"
 #include "net/wire/json_object.hpp"
 #include "net/wire/utf8.hpp"
+#include "store/stream_source.hpp"
 
 namespace confab::actors {
 
@@ -45,7 +46,7 @@ model::draft copy_of(const model::stream_entry& x, model::payload_form form) {
     else if (bytes != nullptr)
       made.payload = *bytes;
   }
-  auto left_out = x.fields.size() == 1 && x.fields.front().name == too_large_field;
+  auto left_out = x.fields.size() == 1 && x.fields.front().name == store::too_large_field;
   if (left_out || (bytes != nullptr && bytes->size() > model::page_bytes_max) ||
       made.payload.size() > model::page_bytes_max)
     made = model::gap_draft(model::gap_reason::too_large, 1, {});

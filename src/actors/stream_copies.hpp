@@ -6,13 +6,10 @@
 
 namespace confab::actors {
 
-/// The only field of an entry that was too large to be fetched.
-inline constexpr std::string_view too_large_field = "too_large";
-
 /// The draft of a copy. Where payloads are JSON: valid JSON text as it is, other UTF-8 as a JSON
 /// string, else `{"base64":…}`; elsewhere the bytes as they are. Without a payload it is `null`.
 /// A sender, kind or message that no client could have sent is left out. One whose payload no page
-/// could hold becomes a `gap`.
+/// could hold, or `store::too_large_field`, becomes a `gap`.
 [[nodiscard]] model::draft copy_of(const model::stream_entry& x, model::payload_form form);
 
 } // namespace confab::actors

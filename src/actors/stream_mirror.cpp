@@ -1,7 +1,5 @@
 #include "actors/stream_mirror.hpp"
 
-#include "model/stream_entry.hpp"
-
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -27,56 +25,12 @@ constexpr std::chrono::milliseconds note_period{1000};
 constexpr std::chrono::milliseconds short_rest{1000};
 constexpr std::chrono::milliseconds long_rest{60'000};
 
-// KEYS: the conversation's stream, the fan-out stream, the mirror's place. ARGV: origin, epoch, the
-// seq that the mirror is believed to have, the seq of the last one, whether what is missing before
-// them is gone for good, MAXLEN or 0, the conversation's name; then of each entry seq, payload,
-// sender, time, kind, message. Answers the seq that the mirror has by then: a lower one than asked
-// for means that Redis has lost some, and nothing was added.
-constinit const store::redis_script mirror_script{"the script that mirrors entries", R"lua(
-local call = redis.call
-local stream, fanout, mirror = KEYS[1], KEYS[2], KEYS[3]
-local origin, epoch, after, through = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local maxlen, name = ARGV[6], ARGV[7]
--- The other two are refused by the first command on them, before anything is written.
-local kind = call('TYPE', fanout).ok
-if kind ~= 'stream' and kind ~= 'none' then
-  return redis.error_reply('WRONGTYPE the fan-out key holds a ' .. kind)
-end
-local known, from = call('HGET', mirror, origin), after
-if known then
-  local in_epoch, seq = string.match(known, '^(%S+) (%d+)$')
-  if in_epoch == epoch then
-    from = tonumber(seq)
-    if from < after and ARGV[5] ~= '1' then return from end
-  end
-end
-local function add(...)
-  if maxlen == '0' then return call('XADD', stream, '*', ...) end
-  return call('XADD', stream, 'MAXLEN', '~', maxlen, '*', ...)
-end
-for i = 8, #ARGV, 6 do
-  if tonumber(ARGV[i]) > from then
-    local payload, sender, time, kind, message = unpack(ARGV, i + 1, i + 5)
-    local id
-    if message == '' then
-      id = add('payload', payload, 'conversation_id', name, 'sender_id', sender, 'timestamp', time,
-               'kind', kind, 'origin', origin)
-    else
-      id = add('payload', payload, 'conversation_id', name, 'sender_id', sender, 'timestamp', time,
-               'kind', kind, 'origin', origin, 'message', message)
-    end
-    call('XADD', fanout, '*', 'conversation_id', name, 'stream_key', stream, 'entry_id', id, 'origin',
-         origin)
-  end
-end
-if through > from or not known then call('HSET', mirror, origin, epoch .. ' ' .. ARGV[4]) end
-return math.max(through, from)
-)lua"};
+bool is_mirrored(const model::entry& x) {
+  return x.producer != model::copy_producer;
+}
 
 bool worth_sending(const model::page& x, const model::epoch& epoch) {
-  return x.state.epoch == epoch &&
-         std::any_of(x.entries.begin(), x.entries.end(),
-                     [](const auto& y) { return y.producer != model::copy_producer; });
+  return x.state.epoch == epoch && std::any_of(x.entries.begin(), x.entries.end(), is_mirrored);
 }
 
 } // namespace
@@ -124,16 +78,22 @@ void stream_mirror_state::walked(const list_read& got) {
     walk(got->back().name.text());
 }
 
+void stream_mirror_state::enter(mirrored_log& x, phase next) {
+  behind += (next != phase::idle ? 1 : 0) - (x.now != phase::idle ? 1 : 0);
+  x.now = next;
+  env->counted.mirrors_behind.set(behind);
+}
+
 void stream_mirror_state::go_on(const model::conversation_name& of, mirrored_log& x) {
   if (!x.known)
     return ask(of, x);
   if (x.at < x.state.tail)
     return read(of, x);
-  x.now = phase::idle;
+  enter(x, phase::idle);
 }
 
 void stream_mirror_state::ask(const model::conversation_name& of, mirrored_log& x) {
-  x.now = phase::asking;
+  enter(x, phase::asking);
   self->request(writer, caf::infinite, atom::open::value, of)
       .then([this, of](const opened& got) { opened_log(of, got); },
             [this, of](const caf::error& why) {
@@ -175,12 +135,12 @@ void stream_mirror_state::find_beginning(const model::conversation_name& of) {
 
 void stream_mirror_state::read(const model::conversation_name& of, mirrored_log& x) {
   if (pages_held >= pages_held_max) {
-    x.now = phase::waiting;
+    enter(x, phase::waiting);
     waiting.push_back(of);
     return;
   }
   ++pages_held;
-  x.now = phase::reading;
+  enter(x, phase::reading);
   self->request(readers->front(), caf::infinite, atom::page::value,
                 page_range{of, x.at.next(), x.state.tail})
       .then([this, of](const page_read& got) { arrived(of, got); },
@@ -211,7 +171,7 @@ void stream_mirror_state::arrived(const model::conversation_name& of, const page
   if (page.state.epoch != x.state.epoch) {
     // Deleted meanwhile, or another log by now, which will say that it has grown.
     x.known = false;
-    x.now = phase::idle;
+    enter(x, phase::idle);
     return;
   }
   if (page.entries.empty()) {
@@ -222,78 +182,78 @@ void stream_mirror_state::arrived(const model::conversation_name& of, const page
   if (!worth_sending(page, x.state.epoch))
     return moved(of, x, page.entries.back().at);
   x.page = *got;
-  x.now = phase::due;
+  enter(x, phase::due);
   due.push_back(of);
   schedule_work(0);
 }
 
-store::redis_call stream_mirror_state::call_of(const model::conversation_name& of,
-                                               const mirrored_log& x) const {
+store::mirrored_page stream_mirror_state::due_page(const model::conversation_name& of,
+                                                   const mirrored_log& x) const {
   const auto& entries = x.page->entries;
-  auto before = entries.front().at.value - 1;
-  store::redis_call call{
-      {model::stream_of(of), std::string{model::fanout_stream}, "confab:mirror:" + of.text()},
-      {how.origin, x.state.epoch.text, std::to_string(x.has.value),
-       std::to_string(entries.back().at.value), before > x.at.value ? "1" : "0",
-       std::to_string(how.maxlen), of.text()}};
+  store::mirrored_page made{.name = of,
+                            .epoch = x.state.epoch,
+                            .has = x.has,
+                            .through = entries.back().at,
+                            .behind_a_hole = entries.front().at.value - 1 > x.at.value,
+                            .entries = {}};
   for (const auto& y : entries)
-    if (y.producer != model::copy_producer)
-      for (auto&& text : {std::to_string(y.at.value), y.payload, y.sender,
-                          std::to_string(y.time_ms), y.kind, y.message})
-        call.arguments.push_back(text);
-  return call;
+    if (is_mirrored(y))
+      made.entries.push_back(&y);
+  return made;
 }
 
 void stream_mirror_state::work() {
   working = false;
   if (due.empty())
     return;
-  auto there = redis->connect();
-  std::vector<model::conversation_name> names;
-  std::vector<store::redis_call> calls;
-  for (; there && !due.empty() && names.size() < pages_max; due.pop_front()) {
-    calls.push_back(call_of(due.front(), logs[due.front()]));
-    names.push_back(std::move(due.front()));
+  auto there = how.streams->connect();
+  std::vector<store::mirrored_page> pages;
+  for (; there && !due.empty() && pages.size() < pages_max; due.pop_front())
+    pages.push_back(due_page(due.front(), logs[due.front()]));
+  using outcomes = model::result<std::vector<model::result<model::seq>>>;
+  auto added = there ? how.streams->add(pages) : outcomes{there.why()};
+  if (!added) {
+    env->redis_health.down("mirrors", added.why().detail);
+    for (auto& x : pages)
+      due.push_back(std::move(x.name));
+    return schedule_work(std::max<std::int64_t>(20, how.streams->retry_in_ms()));
   }
-  auto replies = there ? redis->call_all(mirror_script, calls)
-                       : model::result<std::vector<store::redis_reply>>{there.why()};
-  if (!replies) {
-    env->redis_health.down("mirrors", replies.why().detail);
-    due.insert(due.end(), names.begin(), names.end());
-    return schedule_work(std::max<std::int64_t>(20, redis->retry_in_ms()));
-  }
-  // Also one that answers may refuse: full, or a replica by now.
-  auto refused = std::find_if(replies->begin(), replies->end(), [](const auto& x) {
-    return x.is(store::redis_reply::kind::error) && !x.refuses("WRONGTYPE");
-  });
-  if (refused == replies->end())
-    env->redis_health.up("mirrors");
-  else
-    env->redis_health.down("mirrors", unexpected(*refused, mirror_script.name).detail);
+  note_health(*added);
   if (std::exchange(walk_again, false))
     walk("");
-  for (std::size_t i = 0; i < names.size(); ++i)
-    answered(names[i], logs[names[i]], (*replies)[i]);
+  for (std::size_t i = 0; i < pages.size(); ++i)
+    answered(pages[i].name, logs[pages[i].name], (*added)[i]);
   if (!due.empty())
     schedule_work(0);
 }
 
+/// Also a Redis that answers may refuse: full, or a replica by now.
+void stream_mirror_state::note_health(const std::vector<model::result<model::seq>>& added) {
+  auto refused = std::find_if(added.begin(), added.end(), [](const auto& x) {
+    return !x && x.why().what != model::code::unsupported;
+  });
+  if (refused == added.end())
+    env->redis_health.up("mirrors");
+  else
+    env->redis_health.down("mirrors", refused->why().detail);
+}
+
 void stream_mirror_state::answered(const model::conversation_name& of, mirrored_log& x,
-                                   const store::redis_reply& reply) {
-  auto through = store::integer_of(reply, mirror_script.name);
-  if (!through)
-    let_go(x);
-  if (!through)
-    return rest(of, x, through.why(), reply.refuses("WRONGTYPE") ? long_rest : short_rest);
+                                   const model::result<model::seq>& has) {
   auto last = x.page->entries.back().at;
-  auto has = model::seq{static_cast<std::uint64_t>(std::max<std::int64_t>(0, *through))};
+  auto entries = std::count_if(x.page->entries.begin(), x.page->entries.end(), is_mirrored);
   let_go(x);
-  x.has = has;
-  if (has < last) {
-    spdlog::warn("mirrors: {}: Redis has it through seq {} only; going back", of.text(), has.value);
-    x.at = has;
+  if (!has)
+    return rest(of, x, has.why(),
+                has.why().what == model::code::unsupported ? long_rest : short_rest);
+  x.has = *has;
+  if (x.has < last) {
+    spdlog::warn("mirrors: {}: Redis has it through seq {} only; going back", of.text(),
+                 x.has.value);
+    x.at = x.has;
     return go_on(of, x);
   }
+  env->counted.mirrored_entries.add(static_cast<std::uint64_t>(entries));
   moved(of, x, last);
 }
 
@@ -326,10 +286,11 @@ void stream_mirror_state::note() {
 
 void stream_mirror_state::rest(const model::conversation_name& of, mirrored_log& x,
                                const model::error& why, std::chrono::milliseconds wait) {
+  env->counted.mirror_rests.add();
   if (complaints.allows(env->wall_ms()))
     spdlog::warn("mirrors: {}: {} ({} more such lines were left out)", of.text(), why.detail,
                  complaints.left_out());
-  x.now = phase::resting;
+  enter(x, phase::resting);
   self->delayed_send(self, wait, atom::look::value, of);
 }
 
@@ -357,7 +318,6 @@ stream_mirror(stream_mirror_state::self_pointer self, mirror_options how,
   abort_on_exceptions(*self);
   auto& state = self->state;
   state.env = env;
-  state.redis.emplace(how.redis);
   state.how = std::move(how);
   state.writer = writer;
   state.ledger = writer;

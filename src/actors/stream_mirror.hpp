@@ -1,11 +1,11 @@
 // Mirrors what is published to Confab into the streams of Redis, in order, once (DESIGN §8, role
 // bridge).
 //
-//   grew ──> page of the log ──> due ──script──> noted in the ledger, a little later
+//   grew ──> page of the log ──> due ──added──> noted in the ledger, a little later
 //
 // Invariants:
-// (1) The script adds what is beyond the place that `confab:mirror:{name}` has, and moves that
-//     place, in one step: what is sent again after an outcome that nobody knew is added once.
+// (1) A target adds what is beyond the place that it has of a log, and moves that place, in one
+//     step: what is sent again after an outcome that nobody knew is added once.
 // (2) One page of a conversation is out at a time, so its entries are added in their order.
 // (3) What is not mirrored yet is in the log, and found there: after an outage by its name here,
 //     after a restart by the ledger. So nothing is queued in memory but names.
@@ -14,7 +14,7 @@
 #include "actors/environment.hpp"
 #include "actors/quiet_log.hpp"
 #include "actors/redis_interfaces.hpp"
-#include "store/redis_connection.hpp"
+#include "store/stream_target.hpp"
 
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
@@ -26,13 +26,9 @@
 namespace confab::actors {
 
 struct mirror_options {
-  store::redis_options redis;
-  /// The mark of this log's entries.
-  std::string origin;
+  std::shared_ptr<store::stream_target> streams;
   /// What was published before is not mirrored.
   std::int64_t since_ms = 0;
-  /// Streams are trimmed to about so many entries; 0: they are not.
-  std::uint64_t maxlen = 0;
 };
 
 struct stream_mirror_state {
@@ -63,6 +59,7 @@ struct stream_mirror_state {
   /// What was left behind when the process ended.
   void walk(const std::string& after);
   void walked(const list_read& got);
+  void enter(mirrored_log& x, mirrored_log::phase next);
   void go_on(const model::conversation_name& of, mirrored_log& x);
   void ask(const model::conversation_name& of, mirrored_log& x);
   void opened_log(const model::conversation_name& of, const opened& got);
@@ -71,10 +68,11 @@ struct stream_mirror_state {
   void read(const model::conversation_name& of, mirrored_log& x);
   void let_go(mirrored_log& x);
   void arrived(const model::conversation_name& of, const page_read& got);
-  [[nodiscard]] store::redis_call call_of(const model::conversation_name& of,
-                                          const mirrored_log& x) const;
+  [[nodiscard]] store::mirrored_page due_page(const model::conversation_name& of,
+                                              const mirrored_log& x) const;
+  void note_health(const std::vector<model::result<model::seq>>& added);
   void answered(const model::conversation_name& of, mirrored_log& x,
-                const store::redis_reply& reply);
+                const model::result<model::seq>& has);
   void moved(const model::conversation_name& of, mirrored_log& x, model::seq through);
   void rest(const model::conversation_name& of, mirrored_log& x, const model::error& why,
             std::chrono::milliseconds wait);
@@ -84,7 +82,6 @@ struct stream_mirror_state {
   self_pointer self;
   environment* env = nullptr;
   mirror_options how;
-  std::optional<store::redis_connection> redis;
   quiet_log complaints;
   log_writer_actor writer;
   ledger_actor ledger;
@@ -95,6 +92,8 @@ struct stream_mirror_state {
   /// To be read when fewer pages are held.
   std::deque<model::conversation_name> waiting;
   std::size_t pages_held = 0;
+  /// How many logs are not idle.
+  std::int64_t behind = 0;
   bool walk_again = false;
   bool working = false;
   /// Not noted in the ledger yet.

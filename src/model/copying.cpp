@@ -18,7 +18,38 @@ std::string_view to_string(gap_reason x) noexcept {
   return "lost";
 }
 
+/// What is missing in front of the next entry, if something is.
+std::optional<draft> gap_before(const copy_progress& x, const stream_facts& now,
+                                std::uint64_t missing, bool import_all) {
+  if (x.restarts)
+    return gap_draft(gap_reason::lost, std::nullopt, x.stored ? x.stored->id : entry_id{});
+  if (missing == 0)
+    return std::nullopt;
+  if (x.stored)
+    return gap_draft(gap_reason::trimmed, missing, x.at.id);
+  if (import_all)
+    return gap_draft(gap_reason::trimmed, missing, {});
+  // What was there before this log was bridged is not missing; if the first one came afterwards,
+  // nobody knows how many of those before it did.
+  if (now.first > x.at.id)
+    return gap_draft(gap_reason::trimmed, std::nullopt, {});
+  return std::nullopt;
+}
+
 } // namespace
+
+copy_step next_step(const copy_progress& x, const stream_facts& now, bool shown, bool import_all) {
+  auto next = continue_behind(x.at, now);
+  if (next.what == continuation::kind::lost)
+    return {.begins_anew = true, .at = {}, .gap = {}};
+  copy_step step{
+      .begins_anew = false, .at = x.at, .gap = gap_before(x, now, next.missing, import_all)};
+  if (!now.holds_last)
+    step.at.place = place_before(now);
+  if (!shown && (step.gap || x.owes_gap))
+    step.at = {now.added, now.last_generated};
+  return step;
+}
 
 std::uint64_t place_before(const stream_facts& now) noexcept {
   // A count that was set by hand may be anything.

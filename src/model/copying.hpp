@@ -79,6 +79,34 @@ enum class gap_reason : std::uint8_t {
 
 inline constexpr std::string_view gap_kind = "gap";
 
+/// How far a stream was copied, as its copier knows.
+struct copy_progress {
+  /// As it is stored with the copies; empty: the stream was never looked at.
+  std::optional<stream_place> stored;
+  /// What was read through; beyond `stored` only entries of our own.
+  stream_place at;
+  /// The stream has turned out to be another one: it is read from its beginning.
+  bool restarts = false;
+  /// The gap of such a loss is not in the log yet.
+  bool owes_gap = false;
+};
+
+/// What a look says to do before the entries that it has shown are copied.
+struct copy_step {
+  /// Nothing of the above: look at the stream from its beginning, `restarts`.
+  bool begins_anew = false;
+  /// Where the entries begin: right behind it.
+  stream_place at;
+  /// Stands in front of them. Of a loss (`restarts`) it is owed until the first entry is copied
+  /// that the log has not.
+  std::optional<draft> gap;
+};
+
+/// @param shown whether the look has shown entries. @param import_all of a stream that was never
+/// looked at, what was there before is wanted, too: what is missing of it is missing.
+[[nodiscard]] copy_step next_step(const copy_progress& x, const stream_facts& now, bool shown,
+                                  bool import_all);
+
 /// Producer of copies and of `gap` entries: what it has appended is never mirrored.
 inline constexpr std::string_view copy_producer = "~copy";
 

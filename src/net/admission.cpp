@@ -21,6 +21,7 @@ admission::~admission() {
 std::optional<admission> gate::admit(const boost::asio::ip::address& from) {
   if (all_.fetch_add(1, std::memory_order_relaxed) >= all_max_) {
     all_.fetch_sub(1, std::memory_order_relaxed);
+    refused_.add();
     return std::nullopt;
   }
   if (per_address_max_ == 0)
@@ -34,6 +35,7 @@ std::optional<admission> gate::admit(const boost::asio::ip::address& from) {
     }
   }
   all_.fetch_sub(1, std::memory_order_relaxed);
+  refused_.add();
   return std::nullopt;
 }
 

@@ -1,6 +1,8 @@
 // How many connections there may be, in all and from one address.
 #pragma once
 
+#include "model/counter.hpp"
+
 #include <boost/asio/ip/address.hpp>
 
 #include <atomic>
@@ -41,6 +43,8 @@ public:
   /// Nothing when a limit is reached.
   [[nodiscard]] std::optional<admission> admit(const boost::asio::ip::address& from);
   [[nodiscard]] std::size_t inside() const noexcept { return all_.load(std::memory_order_relaxed); }
+  /// How many were not admitted.
+  [[nodiscard]] std::uint64_t refused() const noexcept { return refused_.value(); }
 
 private:
   friend class admission;
@@ -49,6 +53,7 @@ private:
   const std::size_t all_max_;
   const std::size_t per_address_max_;
   std::atomic<std::size_t> all_{0};
+  model::counter refused_;
   std::mutex mutex_;
   std::map<boost::asio::ip::address, std::size_t> by_address_;
 };

@@ -207,6 +207,7 @@ struct page_request {
 };
 
 class pages;
+class metrics;
 
 struct readiness {
   bool ready = true;
@@ -239,6 +240,8 @@ public:
   /// Reads a page and gives it to `pages::arrived`, from any thread.
   virtual void read(page_request x) = 0;
   [[nodiscard]] virtual readiness ready() const = 0;
+  /// Adds what is counted behind the sockets.
+  virtual void measure(metrics&) const {}
 };
 
 } // namespace confab::net

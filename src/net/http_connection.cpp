@@ -278,6 +278,7 @@ std::int64_t http_connection::due(std::int64_t now_ms) {
     stalled_bytes_ = backlog();
     stalled_since_ms_ = now_ms;
   } else if (now_ms - stalled_since_ms_ >= limits().idle_ms) {
+    owner().count().silent.add();
     cut(); // the peer does not read its answer
     return 0;
   }

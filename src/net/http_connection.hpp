@@ -55,6 +55,7 @@ private:
   void carry_out(answer_page& x) { answer(200, x.type, x.bytes); }
   void carry_out(answer_health&) { answer(200, "application/json", R"({"status":"ok"})"); }
   void carry_out(answer_readiness&);
+  void carry_out(answer_metrics&);
   void carry_out(upgrade_to_websocket&);
   void carry_out(follow_as_events&) { stage_ = stage::leaving; }
   void carry_out(wait_for_entries& x);

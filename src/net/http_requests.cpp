@@ -3,6 +3,7 @@
 #include "net/http_answer.hpp"
 #include "net/http_connection.hpp"
 #include "net/http_fields.hpp"
+#include "net/server_metrics.hpp"
 #include "net/stream_session.hpp"
 #include "net/websocket_session.hpp"
 #include "net/wire/formats.hpp"
@@ -44,6 +45,13 @@ void http_connection::carry_out(answer_readiness&) {
     return answer(200, "application/json", json);
   }
   refuse({model::code::overloaded, "not ready: " + state.why}, 503);
+}
+
+void http_connection::carry_out(answer_metrics&) {
+  metrics all;
+  measure(thread_.shared(), all);
+  thread_.shared().backend.measure(all);
+  answer(200, metrics_type, all.text());
 }
 
 void http_connection::carry_out(upgrade_to_websocket&) {
@@ -116,6 +124,7 @@ void http_connection::answer(unsigned status, std::string_view type, std::string
 }
 
 void http_connection::refuse(const model::error& why, unsigned status, std::string_view fields) {
+  count(why);
   if (status == 0)
     status = wire::status_of(why.what);
   std::string all{fields};
@@ -232,6 +241,7 @@ void http_connection::finish_lines() {
     receipts.back() = ']';
     return answer(lines_->appended() ? 201 : 200, "application/json", '[' + receipts);
   }
+  count(refused->why);
   auto status = wire::status_of(refused->why.what);
   auto problem = wire::problem_body(status, reason_of(status), refused->why);
   problem.pop_back();

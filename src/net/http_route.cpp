@@ -281,7 +281,7 @@ http_route as_route(stream_route x) {
 std::string_view methods_of(const std::vector<std::string>& path) {
   constexpr std::string_view reading = "GET, HEAD, OPTIONS";
   if (path.empty() ||
-      (path.size() == 1 && (path[0] == "healthz" || path[0] == "readyz" ||
+      (path.size() == 1 && (path[0] == "healthz" || path[0] == "readyz" || path[0] == "metrics" ||
                             path[0] == "openapi.json" || path[0] == "asyncapi.json")))
     return reading;
   if (path[0] != "v1")
@@ -349,6 +349,8 @@ http_route route_of_head(const http_request& x, const session_limits& limits) {
     return answer_health{};
   if (path[0] == "readyz")
     return answer_readiness{};
+  if (path[0] == "metrics")
+    return answer_metrics{};
   if (path[1] == "ws")
     return websocket_route(x, *target, limits);
   if (path[1] == "stream")

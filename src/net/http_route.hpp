@@ -32,6 +32,7 @@ struct answer_page {
 };
 struct answer_health {};
 struct answer_readiness {};
+struct answer_metrics {};
 struct upgrade_to_websocket {
   websocket_options options;
 };
@@ -77,9 +78,9 @@ struct refuse_request {
 };
 
 using http_route =
-    std::variant<ask_backend, answer_page, answer_health, answer_readiness, upgrade_to_websocket,
-                 follow_as_events, wait_for_entries, append_lines, needs_body, answer_options,
-                 answer_events_head, stream_route, refuse_request>;
+    std::variant<ask_backend, answer_page, answer_health, answer_readiness, answer_metrics,
+                 upgrade_to_websocket, follow_as_events, wait_for_entries, append_lines, needs_body,
+                 answer_options, answer_events_head, stream_route, refuse_request>;
 
 // Any thread.
 

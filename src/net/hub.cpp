@@ -96,7 +96,7 @@ void hub::pass() {
     events.swap(inbox_events_);
     arrivals.swap(inbox_pages_);
   }
-  ++counters_.passes;
+  counters_.passes.add();
   in_pass_ = true;
   take_announcements(feeds);
   for (auto& [id, x] : events)
@@ -200,7 +200,7 @@ void hub::flush_touched() {
       flushing_[i + 2]->prefetch_ready();
     if (auto* x = std::exchange(flushing_[i], nullptr)) {
       x->touched_ = false;
-      ++counters_.flushes;
+      counters_.flushes.add();
       x->flush();
     }
   }
@@ -231,6 +231,7 @@ void hub::follow(model::follower& x) {
   auto& feed = static_cast<hub_feed&>(*x.from);
   x.place = static_cast<std::uint32_t>(feed.followers_.size());
   feed.followers_.push_back(&x);
+  counters_.subscriptions.add();
   if (!std::exchange(feed.listed_, true))
     feed.used_ = feeds_.insert(feeds_.end(), &feed);
   x.owner->make_ready(x);
@@ -243,6 +244,7 @@ void hub::unfollow(model::follower& x) {
   feed.followers_[x.place] = feed.followers_.back();
   feed.followers_[x.place]->place = x.place;
   feed.followers_.pop_back();
+  counters_.subscriptions.take_back();
   if (x.awaited != model::seq{})
     std::erase(feed.waiting_, &x);
   x.owner->forget(x);

@@ -12,6 +12,7 @@
 // and sends for it.
 #pragma once
 
+#include "model/counter.hpp"
 #include "model/feed.hpp"
 #include "model/outlet.hpp"
 #include "net/pages.hpp"
@@ -58,9 +59,17 @@ struct hub_limits {
   model::ring_limits ring;
 };
 
+/// Of the hub's thread; any thread reads.
 struct hub_counters {
-  std::uint64_t passes = 0;
-  std::uint64_t flushes = 0;
+  model::thread_counter passes;
+  model::thread_counter flushes;
+  model::thread_counter sent_bytes;
+  /// How many there are.
+  model::thread_counter subscriptions;
+  /// Connections that ended since nothing came, or nothing was taken, for too long.
+  model::thread_counter silent;
+  /// What clients were told.
+  model::counters_by_code<model::thread_counter> errors;
 };
 
 class hub final : public model::page_source {
@@ -82,6 +91,7 @@ public:
   void post(std::uint64_t session, event x);
   void post(std::uint64_t session, std::vector<event> xs);
   void page_arrived(page_arrival x);
+  [[nodiscard]] const hub_counters& counters() const noexcept { return counters_; }
 
   // On the hub's thread.
 
@@ -110,7 +120,7 @@ public:
   void forget(member& x);
 
   [[nodiscard]] model::gathering& scratch() noexcept { return scratch_; }
-  [[nodiscard]] const hub_counters& counters() const noexcept { return counters_; }
+  [[nodiscard]] hub_counters& count() noexcept { return counters_; }
   model::run_ptr page_for(model::follower& who, model::seq at) override;
 
 private:

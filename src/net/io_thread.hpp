@@ -47,6 +47,8 @@ struct server_context {
   session_limits limits;
   net::gate gate;
   std::atomic<bool> draining{false};
+  /// Of all I/O threads; complete before connections are taken.
+  std::vector<const net::hub*> hubs = {};
 };
 
 class io_thread {

@@ -19,6 +19,7 @@ void member::flush() {
     auto done = send(gathered.pieces());
     if (done.what == send_outcome::kind::failed)
       return cut();
+    hub_.count().sent_bytes.add(done.bytes);
     auto all = done.what == send_outcome::kind::sent && sent(gathered, done.bytes);
     if (!all) {
       blocked_ = true;
@@ -30,6 +31,10 @@ void member::flush() {
   }
   if (watch_flushes_)
     flushed();
+}
+
+void member::count(const model::error& why) noexcept {
+  hub_.count().errors.add(why.what);
 }
 
 void member::writable() {

@@ -31,7 +31,7 @@ std::string full_answer() {
 
 server::server(server_context& shared, std::size_t threads) : shared_{shared} {
   for (std::size_t i = 0; i < threads; ++i)
-    threads_.push_back(std::make_unique<io_thread>(shared));
+    shared_.hubs.push_back(&threads_.emplace_back(std::make_unique<io_thread>(shared))->hub());
 }
 
 server::~server() {

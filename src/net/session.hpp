@@ -60,6 +60,8 @@ protected:
 
   void writable();
   void unfollow_all();
+  /// The client is told of this error.
+  void count(const model::error& why) noexcept;
   [[nodiscard]] net::hub& owner() const noexcept { return hub_; }
   [[nodiscard]] bool blocked() const noexcept { return blocked_; }
 

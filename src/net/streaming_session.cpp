@@ -89,6 +89,7 @@ void streaming_session::post_empty(unsigned status) {
 }
 
 void streaming_session::refuse(const model::error& why, std::string_view fields) {
+  count(why);
   if (began_ms_ > 0) {
     say_failed(why);
   } else {

@@ -229,6 +229,7 @@ void websocket_session::handle(wire::refusal& x) {
 
 void websocket_session::refuse(std::string ref, std::optional<model::conversation_name> name,
                                model::error why) {
+  count(why);
   say([&](std::string& out) {
     wire::add_failed(out, {.ref = std::move(ref), .name = std::move(name), .why = std::move(why)});
   });
@@ -249,6 +250,7 @@ void websocket_session::take(event& x) {
   } else if (auto* a = std::get_if<acked_event>(&x)) {
     say([&](std::string& out) { wire::add_acked(out, *a); });
   } else if (auto* f = std::get_if<failed_event>(&x)) {
+    count(f->why);
     if (f->ends_subscription)
       unfollow(*f->name);
     say([&](std::string& out) { wire::add_failed(out, *f); });
@@ -284,6 +286,7 @@ std::int64_t websocket_session::due(std::int64_t now_ms) {
   // A blocked socket is a slow reader, not a dead one: its pings wait too. TCP finds out if it is
   // dead.
   if (!blocked() && now_ms - seen_ms_ >= limits().idle_ms) {
+    owner().count().silent.add();
     cut();
     return 0;
   }

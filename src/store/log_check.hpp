@@ -2,6 +2,7 @@
 #pragma once
 
 #include "model/error.hpp"
+#include "store/redis_address.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -10,7 +11,7 @@
 
 namespace confab::store {
 
-/// One line per defect of the log in `directory`.
+/// One line per defect of a log.
 using defect_sink = std::function<void(const std::string& line)>;
 
 struct check_summary {
@@ -24,5 +25,11 @@ struct check_summary {
 /// it cannot be opened.
 [[nodiscard]] model::result<check_summary> check(const std::filesystem::path& directory,
                                                  const defect_sink& defect);
+
+/// Walks all logs that a Redis holds, while nobody adds to them: streams as long as they say, ids
+/// rising, nothing removed by XDEL, and what `confab:log` and the producers' receipts name at its
+/// place, unless it was trimmed. Writes nothing. Errors: as `redis_connection`.
+[[nodiscard]] model::result<check_summary> check_redis(const redis_options& how,
+                                                       const defect_sink& defect);
 
 } // namespace confab::store

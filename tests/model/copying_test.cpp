@@ -102,6 +102,68 @@ TEST_CASE("whatever is added and trimmed, each entry is copied or counted as mis
   }
 }
 
+TEST_CASE("what a look shows is copied from right behind the last handled entry, at its place") {
+  stream_facts now{.added = 9, .behind = 4, .holds_last = true, .first = {10, 0}};
+  auto step = next_step({.stored = stream_place{5, {50, 0}}, .at = {5, {50, 0}}}, now, true, false);
+  CHECK_FALSE(step.begins_anew);
+  CHECK_FALSE(step.gap);
+  CHECK(step.at == stream_place{5, {50, 0}});
+}
+
+TEST_CASE("a gap stands where entries were trimmed, and the next one has its own place") {
+  copy_progress known{.stored = stream_place{5, {50, 0}}, .at = {5, {50, 0}}};
+  stream_facts now{.added = 20, .behind = 3, .first = {180, 0}, .last_generated = {200, 0}};
+  auto step = next_step(known, now, true, false);
+  REQUIRE(step.gap);
+  CHECK(step.gap->payload == R"({"missing":12,"reason":"trimmed","after":"50-0"})");
+  CHECK(step.at == stream_place{17, {50, 0}});
+  // All of them are gone: it goes on at the stream's end.
+  now = {.added = 20, .behind = 0, .first = {}, .last_generated = {200, 0}};
+  step = next_step(known, now, false, false);
+  REQUIRE(step.gap);
+  CHECK(step.gap->payload == R"({"missing":15,"reason":"trimmed","after":"50-0"})");
+  CHECK(step.at == stream_place{20, {200, 0}});
+}
+
+TEST_CASE("of a stream that is met for the first time, only what was wanted of it can be missing") {
+  copy_progress met{.stored = std::nullopt, .at = {0, {99, 0}}};
+  // Older entries are still there: nothing since then was trimmed.
+  stream_facts now{.added = 9, .behind = 2, .first = {90, 0}, .last_generated = {101, 0}};
+  auto step = next_step(met, now, true, false);
+  CHECK_FALSE(step.gap);
+  CHECK(step.at == stream_place{7, {99, 0}});
+  // The first one came later, so some may have been trimmed, and nobody knows how many.
+  now.first = {100, 0};
+  step = next_step(met, now, true, false);
+  REQUIRE(step.gap);
+  CHECK(step.gap->payload == R"({"missing":null,"reason":"trimmed"})");
+  // All of it is wanted.
+  step = next_step({.stored = std::nullopt, .at = {}}, now, true, true);
+  REQUIRE(step.gap);
+  CHECK(step.gap->payload == R"({"missing":7,"reason":"trimmed"})");
+}
+
+TEST_CASE("another stream is read from its beginning, behind the gap of a loss") {
+  copy_progress known{.stored = stream_place{5, {50, 0}}, .at = {5, {50, 0}}};
+  stream_facts now{.added = 2, .behind = 2, .first = {60, 0}, .last_generated = {61, 0}};
+  CHECK(next_step(known, now, true, false).begins_anew);
+  known.at = {};
+  known.restarts = true;
+  auto step = next_step(known, now, true, false);
+  CHECK_FALSE(step.begins_anew);
+  REQUIRE(step.gap);
+  CHECK(step.gap->payload == R"({"missing":null,"reason":"lost","after":"50-0"})");
+  CHECK(step.at == stream_place{0, {}});
+  // While it is owed, a look that shows nothing more ends at the stream's end.
+  known.restarts = false;
+  known.owes_gap = true;
+  known.at = {2, {61, 0}};
+  now = {.added = 2, .behind = 0, .holds_last = true, .last_generated = {61, 0}};
+  step = next_step(known, now, false, false);
+  CHECK_FALSE(step.gap);
+  CHECK(step.at == stream_place{2, {61, 0}});
+}
+
 TEST_CASE("a gap says how many are missing, behind which id, and why") {
   auto trimmed = gap_draft(gap_reason::trimmed, 12, {50, 1});
   CHECK(trimmed.kind == "gap");

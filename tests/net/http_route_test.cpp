@@ -63,8 +63,9 @@ TEST_CASE("the page and the probes are at their paths, for GET and HEAD") {
     as<answer_page>(request(method, "/?x=1"));
     as<answer_health>(request(method, "/healthz"));
     as<answer_readiness>(request(method, "/readyz"));
+    as<answer_metrics>(request(method, "/metrics"));
   }
-  for (const char* path : {"/", "/healthz", "/readyz"})
+  for (const char* path : {"/", "/healthz", "/readyz", "/metrics"})
     CHECK(refused(request(verb::post, path), 405, "method").allow == "GET, HEAD, OPTIONS");
 }
 

@@ -309,7 +309,7 @@ def a_stream_that_was_deleted_and_filled_to_the_same_length_is_recognised():
 
 
 def a_stream_that_was_deleted_and_holds_an_id_again_is_recognised():
-    with redis_server() as server, served(*options(server, "--redis.reconcile_ms=100")) as confab, Wire(confab) as wire:
+    with redis_server() as server, served(*options(server, "--redis.reconcile_ms=100", "--redis.import=all")) as confab, Wire(confab) as wire:
         wire.subscribe("c", after="start")
         wire.until_live("c")
         for i in range(5):
@@ -781,7 +781,7 @@ def connections_cut_in_the_middle_of_replies_lose_and_repeat_nothing():
 
 
 def what_a_dead_consumer_left_is_claimed_and_nothing_is_delivered_twice():
-    with redis_server() as server, served(*options(server)) as confab:
+    with redis_server() as server, served(*options(server, "--redis.claim_ms=3000")) as confab:
         ids = [server.add("c", str(i)) for i in range(5)]
         eventually(lambda: log_is_stream(confab, server, "c"), "copied")
         # Another consumer of the group takes pointers and dies; what it has is claimed when it is idle for long.

@@ -3,11 +3,12 @@
 import asyncio
 import multiprocessing
 import random
+import subprocess
 
 import redis
 
 from redis_support import redis_server
-from support import SEED, Client, Server, Wire, equal, eventually, expect, log_of, post, publish, ready, request, run
+from support import CONFAB, SEED, Client, Server, Wire, equal, eventually, expect, log_of, post, publish, ready, request, run
 
 CONVERSATIONS = 50
 PRODUCERS = 4
@@ -123,6 +124,34 @@ def a_reader_behind_what_was_trimmed_is_told():
             equal([y["seq"] for y in wire.entries(4)], [7, 8, 9, 10])
 
 
+def a_reader_resumes_at_the_id_that_xadd_gave():
+    with redis_server() as store, serve_on(store.address) as server:
+        ids = [store.add("c", str(n)) for n in range(1, 601)]
+        for n in (1, 300, 599):
+            with Wire(server) as wire:
+                equal(wire.subscribe("c", after=ids[n - 1])["after"], n)
+                equal(wire.entries(1)[0]["seq"], n + 1)
+        # Between two entries, behind the last one, and before the first.
+        ms = int(ids[-1].split("-")[0])
+        with Wire(server) as wire:
+            equal(wire.subscribe("c", after=f"{ms + 60_000}-0")["after"], 600)
+            wire.until_live("c")
+            equal(wire.publish("c", "own")["seq"], 601)
+        with Wire(server) as wire:
+            equal(wire.subscribe("c", after="1-0")["after"], 0)
+            equal(wire.entries(1)[0]["payload"], 1)
+        pages = request(server, "GET", f"/v1/conversations/c/entries?after={ids[597]}").json()
+        equal([x["seq"] for x in pages["entries"]], [599, 600, 601])
+        # One that was trimmed is known to be gone.
+        ids = [store.add("d", str(n)) for n in range(1, 21)]
+        store.client.xtrim("stream:conversation:d", maxlen=5, approximate=False)
+        with Wire(server) as wire:
+            wire.subscribe("d", after=ids[9])
+            x = wire.next("reset")
+            equal((x["reason"], x["missing"]), ("trimmed", [1, 15]))
+            equal(wire.entries(1)[0]["seq"], 16)
+
+
 def what_redis_cannot_do_is_refused_with_a_reason():
     with redis_server() as store, serve_on(store.address) as server:
         publish(server, "c", 1)
@@ -161,6 +190,29 @@ def cursors_and_deletion_work_as_elsewhere():
             equal((x["op"], x["seq"], x["payload"]), ("entry", 1, 7))
 
 
+def the_logs_are_proved_whole():
+    def check(store):
+        done = subprocess.run([CONFAB, "check", f"--redis.address={store.address}"], capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+    with redis_server() as store:
+        with serve_on(store.address, "--redis.maxlen=50") as server, Wire(server, "?client=phone") as wire:
+            for n in range(200):
+                store.add("a", str(n), pointer=False)
+                wire.publish("a", n)
+                equal(post(server, "b", {"payload": n, "producer": "p", "producer_seq": n + 1}).status, 201)
+            request(server, "POST", "/v1/stream/b", headers={"Stream-Closed": "true", "Content-Type": "application/json"})
+        status, text = check(store)
+        equal((status, text.splitlines()[-1].split(":", 2)[-1].split(",")[0], text.count("\n")), (0, " 2 conversations", 1))
+        store.client.xdel("stream:conversation:a", store.client.xrevrange("stream:conversation:a", count=1)[0][0])
+        status, text = check(store)
+        expect(status == 1 and "XDEL" in text, "a defect", text)
+        store.kill()
+        status, text = check(store)
+        expect(status == 2 and "Redis" in text, "Redis cannot be asked", status, text)
+        neither = subprocess.run([CONFAB, "check"], capture_output=True, text=True, check=False)
+        expect(neither.returncode == 2 and "--redis.address" in neither.stderr, "neither is named", neither)
+
+
 def health_says_what_holds():
     with redis_server("appendonly yes", "appendfsync always") as store, serve_on(store.address) as server:
         def settings():
@@ -186,4 +238,5 @@ def health_says_what_holds():
 if __name__ == "__main__":  # the producers import this, too
     run(old_producers_are_heard_with_and_without_a_pointer, everybody_sees_the_streams_of_four_producers,
         published_and_added_are_one_order_for_all, a_reader_behind_what_was_trimmed_is_told,
-        what_redis_cannot_do_is_refused_with_a_reason, cursors_and_deletion_work_as_elsewhere, health_says_what_holds)
+        a_reader_resumes_at_the_id_that_xadd_gave, what_redis_cannot_do_is_refused_with_a_reason,
+        cursors_and_deletion_work_as_elsewhere, the_logs_are_proved_whole, health_says_what_holds)

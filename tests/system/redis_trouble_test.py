@@ -16,6 +16,7 @@ from support import (SEED, Client, Patient, Server, Wire, equal, eventually, exp
                      scratch)
 
 KILLS = 20
+STOP_S = float(os.environ.get("CONFAB_REDIS_STOP_S", "30"))
 
 
 def serve_on(address, *options):
@@ -125,7 +126,7 @@ async def killed_again_and_again():
 async def stopped_for_longer_than_a_publish_waits():
     async def trouble(store, server, proxy, rng):
         store.pause()
-        await asyncio.sleep(12)
+        await asyncio.sleep(STOP_S)
         status = await asyncio.get_running_loop().run_in_executor(None, lambda: ready(server).status)
         equal(status, 503, "/readyz without Redis")
         store.go_on()
