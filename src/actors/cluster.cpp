@@ -68,6 +68,9 @@ void cluster_state::hello(const std::string& bytes, const link_end_actor& end) {
     self->send(end, atom::welcome::value, net::wire::make_link_hello(how.own));
     return;
   }
+  // For the process that had this address before: its lease has not run out yet.
+  if (said->to != how.own.incarnation)
+    return self->send(end, atom::welcome::value, net::wire::make_link_hello(how.own));
   if (guests.size() < guests_max)
     guests[said->incarnation] = end;
   welcome_guests();
@@ -113,14 +116,19 @@ void cluster_state::place() {
   if (!live)
     return;
   auto view = std::make_shared<cluster_view>();
-  std::vector<std::string> incarnations;
-  for (const auto& x : live->all)
-    incarnations.push_back(x.incarnation);
-  view->homes = model::placement{std::move(incarnations)};
   view->own = how.own.incarnation;
+  // Without those that cannot be reached: when a node dies, all others leave it out at once, and
+  // not only when its lease runs out. Where two nodes cannot reach each other and do not agree, the
+  // log keeps one order, and whoever reaches both passes on what it hears.
+  std::vector<std::string> incarnations;
+  if (live->own)
+    incarnations.push_back(view->own);
   for (const auto& [incarnation, x] : nodes)
-    if (x.up)
+    if (x.up) {
+      incarnations.push_back(incarnation);
       view->links.emplace(incarnation, x.link);
+    }
+  view->homes = model::placement{std::move(incarnations)};
   view->whole = view->links.size() == nodes.size();
   self->send(directory, atom::placed::value, cluster_view_ptr{std::move(view)});
 }

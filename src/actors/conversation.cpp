@@ -41,6 +41,7 @@ void conversation_state::open() {
               self->send(streams.mirror, atom::grew::value, *of, state, model::seq{});
             announce({});
             admit_all();
+            release_unread(true);
             run_controls();
             release_held();
             watch_idleness();
@@ -115,6 +116,7 @@ void conversation_state::touch() {
 }
 
 void conversation_state::give_up_controls(const model::error& why) {
+  release_unread(true);
   for (auto& x : std::exchange(looked_for, {}))
     x.answer.deliver(subscribed{why});
   for (auto& x : std::exchange(arriving, {}))
@@ -185,7 +187,7 @@ void conversation_state::unsubscribe(connection_id who) {
   turn_away(looked_for, who);
   auto i = subscribers.find(who.value);
   if (i == subscribers.end())
-    return;
+    return watch_idleness();
   auto hub = hubs.find(i->second.hub);
   if (--hub->second.count == 0)
     hubs.erase(hub);
@@ -307,8 +309,8 @@ void conversation_state::announce(const std::vector<model::run_ptr>& newest) {
 
 bool conversation_state::busy() const noexcept {
   return !subscribers.empty() || !in_flight.empty() || !looking_up.empty() || !controls.empty() ||
-         !held.empty() || !forwards.empty() || !followers.empty() || !arriving.empty() ||
-         !looked_for.empty();
+         !held.empty() || !unread.empty() || !forwards.empty() || !followers.empty() ||
+         !arriving.empty() || !looked_for.empty();
 }
 
 void conversation_state::watch_idleness() {
@@ -352,7 +354,7 @@ conversation_actor::behavior_type conversation(conversation_state::self_pointer 
   state.open();
   state.watch_idleness();
   if (view)
-    self->send(self, atom::placed::value, std::move(view)); // when the log is known
+    state.placed(view); // not by a message: newer ones may be in the mailbox
   return {
       [&state](atom::subscribe, const subscriber& x) { return state.subscribe(x); },
       [&state](atom::unsubscribe, connection_id who) { state.unsubscribe(who); },

@@ -102,6 +102,10 @@ struct conversation_state {
   /// Before it is refused by what is remembered, or called a repeat: another node may have appended
   /// since, or removed the log. Then it waits until the log was looked at, once.
   [[nodiscard]] bool out_of_date(const publication& x);
+  /// `x` is done for by what is remembered, unless it is there already.
+  [[nodiscard]] bool may_be_there(const publication& x);
+  /// Those whose look is over take their turn; all of them if the log was opened.
+  void release_unread(bool all);
   /// Likewise until the stored row of its producer was read.
   [[nodiscard]] bool look_up_again(const publication& x);
   /// @param asked the epoch when it was asked.
@@ -124,8 +128,9 @@ struct conversation_state {
   /// It was appended before.
   void confirm(const publication& x, model::receipt got);
   void refuse(const publication& x, model::error why);
+  void refuse_gap(const publication& x, std::uint64_t expected);
   /// Every answer says how the log is by now.
-  void answer(answer_batches& to, const publication& x, const model::result<model::receipt>& got);
+  void answer(answer_batches& to, const publication& x, model::result<model::receipt> got);
   void announce(const std::vector<model::run_ptr>& newest);
   void tell_followers(const std::vector<model::run_ptr>& newest);
   [[nodiscard]] announcement announcement_of(const std::vector<model::run_ptr>& newest) const;
@@ -199,6 +204,14 @@ struct conversation_state {
   std::list<control> controls;
   bool control_running = false;
   bool opening = false;
+  /// Drafts that wait for a look at the log, by its number.
+  struct unread_draft {
+    publication what;
+    std::uint64_t look;
+  };
+  std::vector<unread_draft> unread;
+  /// So many looks have begun.
+  std::uint64_t looks = 0;
   /// Drafts that came behind a control, or behind the append that creates the log.
   std::vector<publication> held;
 

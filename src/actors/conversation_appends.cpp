@@ -73,7 +73,7 @@ void conversation_state::start(const publication& x) {
   if (state.life == model::lifecycle::closed && where.closes && drafts.drafts.empty() &&
       model::internal_producer(drafts.producer))
     return confirm(x, {.first = state.tail.next(), .count = 0, .id = state.tail_id});
-  if (state.life == model::lifecycle::closed && out_of_date(x))
+  if (state.life == model::lifecycle::closed && may_be_there(x))
     return;
   if (state.life == model::lifecycle::closed)
     return refuse(x, {model::code::closed, of->text() + " is closed and takes no more entries"});
@@ -83,7 +83,7 @@ void conversation_state::start(const publication& x) {
     // Against one on its way it is too early to tell.
     if (where.stream_seq > stream_seq && !in_flight.empty())
       return held.push_back(x);
-    if (out_of_date(x))
+    if (may_be_there(x))
       return;
     return refuse(x, {model::code::stream_seq, "Stream-Seq: a later one was taken already"});
   }
@@ -305,10 +305,14 @@ void conversation_state::refuse(const publication& x, model::error why) {
 }
 
 void conversation_state::answer(answer_batches& to, const publication& x,
-                                const model::result<model::receipt>& got) {
+                                model::result<model::receipt> got) {
   const auto& producer = x.drafts->producer;
-  to.add(x, {x.request, got, state,
-             model::internal_producer(producer) ? 0 : producers.last_of(producer).value_or(0)});
+  auto internal = model::internal_producer(producer);
+  // Its numbers are our own, and so is each repeat: the client has published once.
+  if (internal && got && got->count > 0)
+    got->duplicate = false;
+  to.add(x, {x.request, std::move(got), state,
+             internal ? 0 : producers.last_of(producer).value_or(0)});
 }
 
 } // namespace confab::actors

@@ -27,14 +27,17 @@ std::string_view content_type_of(const model::batch& x) {
 
 void conversation_state::publish(const publication& x) {
   last_use = self->clock().now();
-  if (auto why = unavailable())
-    return refuse(x, *why);
   const auto& drafts = *x.drafts;
+  if (auto why = unavailable()) {
+    if (why->what != model::code::moved)
+      producers.refused_unread(drafts);
+    return refuse(x, *why);
+  }
   // First of all: a draft must not overtake those of its producer that wait for the stored row.
   if (looking_up.contains(lookup_key(drafts)))
     return look_up(x);
   // Those that wait for another home go first.
-  auto behind = view && !held.empty();
+  auto behind = view && (!held.empty() || !unread.empty());
   if (!controls.empty() || behind)
     return held.push_back(x);
   take(x);
@@ -47,8 +50,11 @@ void conversation_state::take(const publication& x) {
   auto changing = home && !x.forwarded && !in_flight.empty();
   if (creating || closing || changing)
     return held.push_back(x);
-  if (home && !x.forwarded)
+  if (home && !x.forwarded) {
+    if (auto first = producers.awaited(drafts))
+      return refuse_gap(x, *first);
     return forward(x);
+  }
   if (kept_out(x))
     return;
   if (x.copies)
@@ -84,10 +90,7 @@ void conversation_state::take(const publication& x) {
   case kind::gap:
     if (out_of_date(x) || look_up_again(x))
       return;
-    return refuse(x, {model::code::producer_gap,
-                      "producer_seq: is " + std::to_string(drafts.producer_seq) + ", but " +
-                          std::to_string(verdict.expected) + " is the next one of this producer",
-                      verdict.expected});
+    return refuse_gap(x, verdict.expected);
   case kind::bad_start:
     if (out_of_date(x) || look_up_again(x))
       return;
@@ -109,13 +112,24 @@ void conversation_state::take(const publication& x) {
   }
 }
 
+void conversation_state::refuse_gap(const publication& x, std::uint64_t expected) {
+  refuse(x, {model::code::producer_gap,
+             "producer_seq: is " + std::to_string(x.drafts->producer_seq) + ", but " +
+                 std::to_string(expected) + " is the next one of this producer",
+             expected});
+}
+
 bool conversation_state::out_of_date(const publication& x) {
   if (!view || x.log_read)
     return false;
-  held.push_back(x);
-  held.back().log_read = true;
+  unread.push_back({x, looks + 1});
+  unread.back().what.log_read = true;
   wake_up();
   return true;
+}
+
+bool conversation_state::may_be_there(const publication& x) {
+  return out_of_date(x) || (x.retried && look_up_again(x));
 }
 
 bool conversation_state::look_up_again(const publication& x) {
@@ -195,8 +209,10 @@ void conversation_state::looked_up(const std::string& key, const model::epoch& a
     return;
   }
   if (!got) {
-    for (const auto& x : waiting)
+    for (const auto& x : waiting) {
+      producers.refused_unread(*x.drafts);
       refuse(x, got.why());
+    }
     return;
   }
   const auto& producer = waiting.front().drafts->producer;

@@ -3,6 +3,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <iterator>
 
 namespace confab::actors {
@@ -24,6 +25,7 @@ void conversation_state::wake_up() {
     return;
   }
   looking = true;
+  ++looks;
   std::move(arriving.begin(), arriving.end(), std::back_inserter(looked_for));
   arriving.clear();
   self->send(writer, atom::look::value, *of, caf::actor_cast<commit_listener>(self));
@@ -52,10 +54,25 @@ void conversation_state::looked(const opened& x) {
   }
   for (auto& each : std::exchange(looked_for, {}))
     each.answer.deliver(x ? admit(each.who) : subscribed{x.why()});
-  if (view)
-    release_held();
+  release_unread(false);
   if (again)
     wake_up();
+  watch_idleness();
+}
+
+void conversation_state::release_unread(bool all) {
+  auto later = std::stable_partition(unread.begin(), unread.end(),
+                                     [&](const auto& x) { return all || x.look <= looks; });
+  if (later == unread.begin())
+    return;
+  // In front of what has been held since.
+  std::vector<publication> due;
+  for (auto i = unread.begin(); i != later; ++i)
+    due.push_back(std::move(i->what));
+  unread.erase(unread.begin(), later);
+  held.insert(held.begin(), std::make_move_iterator(due.begin()),
+              std::make_move_iterator(due.end()));
+  release_held();
 }
 
 void conversation_state::admit_all() {

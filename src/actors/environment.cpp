@@ -75,6 +75,10 @@ void abort_on_exceptions(caf::scheduled_actor& self) {
         spdlog::default_logger()->flush();
         std::abort();
       });
+  // CAF's own handler ends the actor, without a word, when somebody refuses a message of its.
+  self.set_error_handler([](caf::scheduled_actor* which, caf::error& why) {
+    spdlog::error("actor {}: {}", which->name(), which->system().render(why));
+  });
 }
 
 } // namespace confab::actors

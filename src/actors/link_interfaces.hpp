@@ -59,7 +59,7 @@ using link_actor = caf::typed_actor<
 /// Who is home of what, as this node knows it, and which way leads there. Immutable; a new one
 /// replaces it.
 struct cluster_view {
-  /// Over all live nodes.
+  /// Over the live nodes that can be reached, and this one if its lease holds.
   model::placement homes;
   std::string own;
   /// To the live nodes that can be reached, by incarnation.
@@ -67,8 +67,7 @@ struct cluster_view {
   /// Every live node can be reached.
   bool whole = true;
 
-  /// Null: this node is the conversation's home, or has to stand in for one that cannot be reached;
-  /// the log keeps one order either way.
+  /// Null: this node is the conversation's home.
   [[nodiscard]] link_actor way_home(const model::conversation_name& x) const {
     auto found = links.find(homes.home_of(x));
     return found == links.end() ? link_actor{} : found->second;

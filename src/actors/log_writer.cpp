@@ -92,8 +92,10 @@ void log_writer_state::commit() {
   for (std::size_t i = 0; i < chains.size(); ++i) {
     auto& [committed, state, failure, landed] = outcomes[i];
     if (failure) {
-      spdlog::error("append: {}: behind seq {}: {}: {}", chains[i].name.text(), state.tail.value,
-                    to_string(failure->what), failure->detail);
+      // Others may have replaced the log; then it is tried again, with the log as it is.
+      auto level = failure->what == model::code::moved ? spdlog::level::debug : spdlog::level::err;
+      spdlog::log(level, "append: {}: behind seq {}: {}: {}", chains[i].name.text(),
+                  state.tail.value, to_string(failure->what), failure->detail);
       failed_rounds[chains[i].name] = addressees[i].round;
     } else {
       failed_rounds.erase(chains[i].name);

@@ -21,7 +21,9 @@ void node_link_state::open(const gate_actor& gate) {
   if (end)
     return;
   saying_hello = true;
-  self->send(gate, atom::hello::value, net::wire::make_link_hello(how.own), link_end_actor{self});
+  auto hello = how.own;
+  hello.to = how.other;
+  self->send(gate, atom::hello::value, net::wire::make_link_hello(hello), link_end_actor{self});
 }
 
 void node_link_state::accept(const link_end_actor& x) {
@@ -38,10 +40,11 @@ void node_link_state::welcome(const std::string& bytes) {
   auto from = caf::actor_cast<link_end_actor>(self->current_sender());
   if (!said || !from || said->incarnation != how.other) {
     saying_hello = false;
-    spdlog::warn("link to {}: refused: {}", how.other,
-                 said ? "the node there is " + said->incarnation + " of cluster \"" +
-                            said->cluster + "\""
-                      : said.why().detail);
+    auto why =
+        said ? "the node there is " + said->incarnation + " of cluster \"" + said->cluster + '"'
+             : said.why().detail;
+    if (std::exchange(refused, why) != why)
+      spdlog::warn("link to {}: refused: {}", how.other, why);
     return;
   }
   come_up(from);

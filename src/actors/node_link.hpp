@@ -96,6 +96,8 @@ struct node_link_state {
   link_end_actor end;
   /// Where a hello was sent; `end` is not known yet.
   bool saying_hello = false;
+  /// Why it was refused last.
+  std::string refused;
   std::uint64_t sent = 0, handled = 0;
   bool ack_due = false, flushing = false, ticking = false;
   struct sent_frame {

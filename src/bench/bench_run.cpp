@@ -45,11 +45,12 @@ double ms(std::int64_t ns) {
 
 } // namespace
 
-bench_run::bench_run(const net::load::server_kind& kind, net::load::endpoint to,
+bench_run::bench_run(const net::load::server_kind& kind, const std::vector<net::load::endpoint>& to,
                      const bench_options& how, std::map<std::string, double, std::less<>> values)
-  : how_{how}, values_{std::move(values)}, board_{kind, std::move(to)},
+  : how_{how}, values_{std::move(values)}, board_{kind, to.front()},
     load_{board_, settings_of(how, [this] { return tick(); })}, begun_ns_{net::load::now_ns()},
     sampled_ns_{begun_ns_} {
+  board_.others.assign(to.begin() + 1, to.end());
   report_.series = {{"entries received", "/s", {}},
                     {"receipts", "/s", {}},
                     {"latency p50", "ms", {}},

@@ -16,7 +16,8 @@ namespace confab::bench {
 struct bench_options {
   std::string server = "confab";
   std::string address = "127.0.0.1";
-  std::uint16_t port = 8080;
+  /// One for each node; the first one's pages are compared at the end.
+  std::vector<std::uint16_t> ports = {8080};
   std::vector<int> pids;
   std::size_t threads = 1;
   double patience_s = 10;
@@ -73,8 +74,9 @@ public:
     int receive_bytes = 0;
   };
 
-  bench_run(const net::load::server_kind& kind, net::load::endpoint to, const bench_options& how,
-            std::map<std::string, double, std::less<>> values);
+  /// @param to the nodes; at least one.
+  bench_run(const net::load::server_kind& kind, const std::vector<net::load::endpoint>& to,
+            const bench_options& how, std::map<std::string, double, std::less<>> values);
 
   // Parameters.
 

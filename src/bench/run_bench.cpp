@@ -54,7 +54,10 @@ using values = std::map<std::string, double, std::less<>>;
 void declare_common(CLI::App& app, bench_options& x) {
   app.add_option("--address", x.address, "Where the server listens: an address or a name")
       ->capture_default_str();
-  app.add_option("--port", x.port, "Its port")->check(CLI::Range(1, 65535))->capture_default_str();
+  app.add_option("--port", x.ports,
+                 "Its port; of a cluster, one for each node: clients are spread over them")
+      ->check(CLI::Range(1, 65535))
+      ->capture_default_str();
   app.add_option(
          "--pid", x.pids,
          "A process of the server, for CPU and memory; may be given several times, children "
@@ -149,13 +152,17 @@ int status_of(const verdict& x) {
 int run(const scenario& what, const net::load::server_kind& kind, const bench_options& options,
         const values& given, const std::string& command_line) {
   std::string why;
-  auto to = net::load::resolve(options.address, options.port, why);
-  if (!to) {
-    std::cerr << why << '\n';
-    return status_usage;
+  std::vector<net::load::endpoint> to;
+  for (auto port : options.ports) {
+    auto place = net::load::resolve(options.address, port, why);
+    if (!place) {
+      std::cerr << why << '\n';
+      return status_usage;
+    }
+    to.push_back(std::move(*place));
   }
   raise_descriptor_limit();
-  bench_run x{kind, *to, options, given};
+  bench_run x{kind, to, options, given};
   auto& report = x.report();
   report.scenario = what.name;
   report.started = now_text();
@@ -168,7 +175,8 @@ int run(const scenario& what, const net::load::server_kind& kind, const bench_op
   report.parameters.push_back({"seed", std::to_string(options.seed), ""});
   try {
     // So that a server that is down is told at once.
-    if (auto failure = net::load::log_pages{*to, options.patience_s}.connect(); !failure.empty())
+    if (auto failure = net::load::log_pages{to.front(), options.patience_s}.connect();
+        !failure.empty())
       throw actors::run_ended{failure};
     what.run(x);
     x.judge();

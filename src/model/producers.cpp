@@ -128,6 +128,28 @@ std::optional<std::uint64_t> producers::last_of(std::string_view id) const {
   return i == by_id_.end() ? std::nullopt : i->second.last;
 }
 
+void producers::refused_unread(const batch& x) {
+  if (internal_producer(x.producer))
+    return;
+  auto& p = touch(x.producer);
+  if (p.last || !p.in_flight.empty())
+    return;
+  p.unsure = true;
+  p.refused = std::min(x.producer_seq, p.refused.value_or(x.producer_seq));
+  forget_some();
+}
+
+std::optional<std::uint64_t> producers::awaited(const batch& x) {
+  auto i = by_id_.find(x.producer);
+  if (i == by_id_.end() || internal_producer(x.producer) || !i->second.refused ||
+      i->second.last)
+    return std::nullopt;
+  if (x.producer_seq > *i->second.refused)
+    return i->second.refused;
+  i->second.refused.reset();
+  return std::nullopt;
+}
+
 bool producers::busy(std::string_view id) const {
   auto i = by_id_.find(id);
   return i != by_id_.end() && !i->second.in_flight.empty();

@@ -73,6 +73,13 @@ public:
   /// The highest number of this producer that is durable, if it is known.
   [[nodiscard]] std::optional<std::uint64_t> last_of(std::string_view producer) const;
 
+  /// It was refused before anybody had read what is stored of its producer: what was sent behind it
+  /// is a gap, as behind any that is refused.
+  void refused_unread(const batch& x);
+  /// With a value: `x` was sent behind this number, which was refused here and has to come first.
+  /// For a draft whose producer is judged elsewhere, which it then is.
+  [[nodiscard]] std::optional<std::uint64_t> awaited(const batch& x);
+
   /// Whether drafts of it are in flight.
   [[nodiscard]] bool busy(std::string_view producer) const;
 

@@ -265,3 +265,29 @@ TEST_CASE("a producer with something in flight is not forgotten") {
     x.append_all("q" + std::to_string(i), 1, 1);
   CHECK(x.check(numbered("busy", 1)) == said::unknown);
 }
+
+TEST_CASE("what was sent behind a number that was refused unread is a gap") {
+  producers testee;
+  CHECK(testee.check(numbered("p", 1)).what == said::unknown);
+  // The stored table cannot be read.
+  testee.refused_unread(numbered("p", 1));
+  testee.refused_unread(numbered("p", 2));
+  CHECK(testee.check(numbered("p", 2)).what == said::unknown);
+  testee.learned("p", 0, std::nullopt, {}, 0);
+  auto second = testee.check(numbered("p", 2));
+  CHECK(second.what == said::gap);
+  CHECK(second.expected == 1);
+  CHECK(testee.check(numbered("p", 1)).what == said::accept);
+}
+
+TEST_CASE("a draft whose producer is judged elsewhere waits for the one that was refused here") {
+  producers testee;
+  CHECK_FALSE(testee.awaited(numbered("p", 1)));
+  testee.refused_unread(numbered("p", 1));
+  CHECK(testee.awaited(numbered("p", 2)) == 1);
+  CHECK_FALSE(testee.awaited(numbered("p", 1)));
+  CHECK_FALSE(testee.awaited(numbered("p", 2)));
+  // Internal numbers have no order.
+  testee.refused_unread(numbered("~x:1", 1));
+  CHECK_FALSE(testee.awaited(numbered("~x:1", 2)));
+}

@@ -115,7 +115,7 @@ TEST_CASE("a frame comes back as it was written") {
 }
 
 TEST_CASE("a hello comes back as it was written, and nothing else is one") {
-  link_hello said{.cluster = "c", .protocol = 1, .version = "0.1.0", .incarnation = "ab12"};
+  link_hello said{.cluster = "c", .protocol = 1, .version = "0.1.0", .incarnation = "ab12", .to = "cd34"};
   auto read = read_link_hello(make_link_hello(said));
   REQUIRE(read);
   CHECK(*read == said);

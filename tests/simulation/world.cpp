@@ -347,7 +347,10 @@ void world::end_all() {
   }
   system_->run();
   for (const auto& x : nodes_) {
-    if (const auto& left = state_of<actors::directory_state>(x.directory).active; !left.empty())
+    const auto& left = state_of<actors::directory_state>(x.directory).active;
+    if (!left.empty())
+      tell_conversations();
+    if (!left.empty())
       note(left.begin()->first.text() + ": nobody is there, but its actor does not passivate");
     if (x.env->appends.used() != 0)
       note("the budget of drafts was not given back");

@@ -14,6 +14,7 @@
 #include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace confab::net::load {
 
@@ -56,6 +57,13 @@ public:
 
   const server_kind& server;
   const endpoint at;
+  /// Other nodes of the server. Filled before the load begins.
+  std::vector<endpoint> others;
+  /// Clients are spread over all nodes.
+  [[nodiscard]] const endpoint& place_of(std::size_t client) const noexcept {
+    auto i = client % (1 + others.size());
+    return i == 0 ? at : others[i - 1];
+  }
   /// Grows only while no client is open.
   std::deque<load_conversation> conversations;
   /// Of compact payloads; null when payloads carry their times. One line per conversation.

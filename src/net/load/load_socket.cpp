@@ -51,7 +51,8 @@ void load_socket::open() {
 }
 
 bool load_socket::create() {
-  fd_ = ::socket(board_.at.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const auto& at = board_.place_of(number_);
+  fd_ = ::socket(at.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd_ < 0) {
     fail(failed("socket", errno));
     return false;
@@ -60,7 +61,7 @@ bool load_socket::create() {
   ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   if (how_.receive_bytes > 0)
     ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &how_.receive_bytes, sizeof how_.receive_bytes);
-  if (board_.at.loopback) {
+  if (at.loopback) {
     // The port is chosen with the connect, so that one port serves many destinations.
     ::setsockopt(fd_, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
     sockaddr_in from{};
@@ -71,8 +72,8 @@ bool load_socket::create() {
       return false;
     }
   }
-  const auto* to = reinterpret_cast<const sockaddr*>(&board_.at.address);
-  if (::connect(fd_, to, board_.at.bytes) != 0 && errno != EINPROGRESS) {
+  const auto* to = reinterpret_cast<const sockaddr*>(&at.address);
+  if (::connect(fd_, to, at.bytes) != 0 && errno != EINPROGRESS) {
     fail(failed("connect", errno));
     return false;
   }

@@ -277,7 +277,7 @@ const model::wire_format& link_format() noexcept {
 std::string make_link_hello(const link_hello& x) {
   std::string out{magic};
   add_leb128(out, x.protocol);
-  for (const auto* text : {&x.cluster, &x.version, &x.incarnation})
+  for (const auto* text : {&x.cluster, &x.version, &x.incarnation, &x.to})
     add_text(out, *text);
   return out;
 }
@@ -292,6 +292,7 @@ model::result<link_hello> read_link_hello(std::string_view bytes) {
   x.cluster = in.text(word_bytes_max);
   x.version = in.text(word_bytes_max);
   x.incarnation = in.text(word_bytes_max);
+  x.to = in.text(word_bytes_max);
   if (!in.whole() || x.incarnation.empty())
     return no_hello;
   return x;

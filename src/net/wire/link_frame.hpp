@@ -37,6 +37,9 @@ struct link_hello {
   std::string version;
   /// Random per process.
   std::string incarnation;
+  /// The incarnation that is meant: a process that was restarted at the same address is another
+  /// one. Empty in an answer.
+  std::string to = {};
 
   friend bool operator==(const link_hello&, const link_hello&) = default;
 };
