@@ -59,6 +59,11 @@ void log_refusal(const std::string& text) {
     spdlog::warn("cluster: somebody who connected sent {}, and was refused", line);
 }
 
+/// The one that CAF has made already.
+caf::actor broker_of(caf::actor_system& system) {
+  return system.middleman().named_broker<caf::io::basp_broker>(caf::atom("BASP"));
+}
+
 } // namespace
 
 bool caf::io::basp::valid(const header& x) {
@@ -95,12 +100,24 @@ bool basp_is_guarded(caf::actor_system& system) {
     return false;
   probe_seen = false;
   probe = token;
-  auto broker = system.middleman().named_broker<caf::io::basp_broker>(caf::atom("BASP"));
-  caf::anon_send(broker, std::move(said));
+  caf::anon_send(broker_of(system), std::move(said));
   for (int i = 0; i < tries && !probe_seen; ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds{1});
   probe = 0;
   return probe_seen;
+}
+
+void limit_silence(caf::actor_system& system) {
+  // In the broker's thread.
+  system.middleman().run_later([holder = broker_of(system)] {
+    auto* broker =
+        static_cast<caf::io::basp_broker*>(caf::actor_cast<caf::abstract_actor*>(holder));
+    if (broker->getf(caf::abstract_actor::is_terminated_flag))
+      return;
+    for (const auto& connection : broker->connections())
+      if (!broker->ctx.contains(connection))
+        broker->set_context(connection);
+  });
 }
 
 } // namespace confab::actors

@@ -18,4 +18,9 @@ inline constexpr std::size_t handshake_bytes_max = 64 * 1024;
 /// @pre the system has a middleman
 [[nodiscard]] bool basp_is_guarded(caf::actor_system& system);
 
+/// Gives connections on which nothing was said yet the deadline of all others,
+/// `middleman.connection-timeout` from now on: CAF's own begins with the first header. To be called
+/// again and again. @pre the system has a middleman
+void limit_silence(caf::actor_system& system);
+
 } // namespace confab::actors

@@ -98,6 +98,8 @@ void cluster_state::welcome_guests() {
 
 void cluster_state::tick() {
   self->delayed_send(self, tick_period, atom::tick::value);
+  if (how.watch_strangers)
+    how.watch_strangers();
   auto now = self->clock().now();
   for (const auto& [incarnation, x] : nodes)
     if (!x.up && !x.connecting && now >= x.retry_at && how.own.incarnation < incarnation)

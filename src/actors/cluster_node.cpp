@@ -78,6 +78,7 @@ model::result<std::unique_ptr<cluster_node>> cluster_node::start(caf::actor_syst
                   .incarnation = env.incarnation};
   settings.window_bytes = how.window_bytes;
   settings.connect = connect_by(middleman);
+  settings.watch_strangers = [&system] { limit_silence(system); };
   std::unique_ptr<cluster_node> made{new cluster_node{
       system, system.spawn(actors::cluster, std::move(settings), directory, &env)}};
   caf::scoped_actor self{system};
