@@ -1,6 +1,7 @@
 #include "actors/cluster.hpp"
 
 #include "actors/node_link.hpp"
+#include "actors/tls_guard.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -19,6 +20,18 @@ constexpr std::size_t complaints_max = 1'024;
 
 std::chrono::milliseconds pause_after(int failures) {
   return std::min(retry_most, retry_first * (1 << std::min(failures, 5)));
+}
+
+/// CAF says only that the connection ended.
+std::string reason_of(caf::actor_system& system, const caf::error& why,
+                      std::chrono::steady_clock::time_point begun) {
+  auto text = system.render(why);
+  auto refusal = newest_tls_refusal(begun);
+  if (!refusal.empty())
+    return text + ": " + refusal;
+  if (why == caf::sec::disconnect_during_handshake)
+    text += ": one of the two may want a certificate that the other one does not have";
+  return text;
 }
 
 } // namespace
@@ -88,6 +101,8 @@ void cluster_state::welcome_guests() {
 
 void cluster_state::tick() {
   self->delayed_send(self, tick_period, atom::tick::value);
+  if (how.watch_strangers)
+    how.watch_strangers();
   auto now = self->clock().now();
   for (const auto& [incarnation, x] : nodes)
     if (!x.up && !x.connecting && now >= x.retry_at && how.own.incarnation < incarnation)
@@ -168,13 +183,16 @@ cluster_actor::behavior_type cluster(cluster_state::self_pointer self, cluster_s
 decltype(cluster_settings::connect) connect_by(caf::io::middleman_actor middleman) {
   return [middleman](cluster_actor::pointer self, const model::member& to,
                      cluster_settings::gate_found found) {
+    auto begun = std::chrono::steady_clock::now();
     self->request(middleman, connect_patience, caf::connect_atom::value, to.address, to.port)
         .then(
             [found](const caf::node_id&, const caf::strong_actor_ptr& gate,
                     const std::set<std::string>&) {
               found(caf::actor_cast<gate_actor>(gate), "nothing is published there");
             },
-            [self, found](const caf::error& why) { found({}, self->system().render(why)); });
+            [self, found, begun](const caf::error& why) {
+              found({}, reason_of(self->system(), why, begun));
+            });
   };
 }
 

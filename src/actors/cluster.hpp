@@ -27,6 +27,8 @@ struct cluster_settings {
   using gate_found = std::function<void(const gate_actor&, const std::string& why)>;
   std::function<void(cluster_actor::pointer self, const model::member& to, gate_found found)>
       connect;
+  /// Called with each tick; may be empty.
+  std::function<void()> watch_strangers = {};
 };
 
 struct cluster_state {

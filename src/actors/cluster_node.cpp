@@ -1,7 +1,9 @@
 #include "actors/cluster_node.hpp"
 
+#include "actors/basp_guard.hpp"
 #include "actors/cluster.hpp"
 #include "actors/membership.hpp"
+#include "actors/tls_guard.hpp"
 #include "store/redis_leases.hpp"
 
 #include <caf/io/middleman.hpp>
@@ -9,6 +11,9 @@
 #include <caf/scoped_actor.hpp>
 #include <caf/send.hpp>
 
+#include <spdlog/spdlog.h>
+
+#include <cstdlib>
 #include <random>
 
 namespace confab::actors {
@@ -27,6 +32,16 @@ bool encrypted(const cluster_options& x) {
 caf::io::middleman_actor middleman_of(caf::actor_system& system, const cluster_options& how) {
   return encrypted(how) ? system.openssl_manager().actor_handle()
                         : system.middleman().actor_handle();
+}
+
+/// Without its guards anybody who can connect can end the node.
+void require_guards(caf::actor_system& system, const cluster_options& how) {
+  if (basp_is_guarded(system) && (!encrypted(how) || tls_is_guarded(system)))
+    return;
+  spdlog::critical(
+      "CAF does not ask the guards of cluster.port: the program was linked so that its "
+      "symbols do not come first");
+  std::abort();
 }
 
 } // namespace
@@ -54,6 +69,7 @@ model::result<std::unique_ptr<cluster_node>> cluster_node::start(caf::actor_syst
                                                                  const cluster_options& how,
                                                                  const directory_actor& directory,
                                                                  environment& env) {
+  require_guards(system, how);
   auto middleman = middleman_of(system, how);
   cluster_settings settings;
   settings.own = {.cluster = how.name,
@@ -62,6 +78,7 @@ model::result<std::unique_ptr<cluster_node>> cluster_node::start(caf::actor_syst
                   .incarnation = env.incarnation};
   settings.window_bytes = how.window_bytes;
   settings.connect = connect_by(middleman);
+  settings.watch_strangers = [&system] { limit_silence(system); };
   std::unique_ptr<cluster_node> made{new cluster_node{
       system, system.spawn(actors::cluster, std::move(settings), directory, &env)}};
   caf::scoped_actor self{system};

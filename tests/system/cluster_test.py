@@ -690,6 +690,19 @@ def a_stranger_at_the_cluster_port_does_not_get_memory():
                 expect(node.memory_kib() - before < 100_000, "memory for a stranger", length, before, node.memory_kib())
 
 
+def a_silent_stranger_at_the_cluster_port_is_disconnected():
+    with redis_server() as store, Cluster(store, 2) as cluster:
+        links = [x.linked() for x in cluster.nodes]
+        for said in (b"", b"x" * 31, basp_header(1, 1000)):
+            with socket.create_connection(("127.0.0.1", cluster.nodes[0].cluster_port), timeout=PATIENCE_S) as stranger:
+                stranger.sendall(said)
+                with contextlib.suppress(ConnectionError):
+                    while stranger.recv(1 << 16):
+                        pass
+        equal([x.linked() for x in cluster.nodes], links, "the links are the same")
+        equal([x.life().count(" link to ") for x in cluster.nodes], [1, 1], "and never were down")
+
+
 def a_node_of_another_cluster_is_left_out():
     with redis_server() as store, Cluster(store, 2) as cluster:
         wires = [Wire(x) for x in cluster.nodes]
@@ -842,5 +855,6 @@ run(three_nodes_are_one_server, many_drafts_at_once_on_each_node_make_one_order,
     a_node_that_comes_back_at_its_address_is_linked_once, failover_is_measured,
     strangers_at_the_cluster_port_change_nothing,
     a_stranger_at_the_cluster_port_is_logged_once, an_empty_hello_at_the_cluster_port_does_not_end_the_node,
-    a_stranger_at_the_cluster_port_does_not_get_memory, a_node_of_another_cluster_is_left_out,
+    a_stranger_at_the_cluster_port_does_not_get_memory,
+    a_silent_stranger_at_the_cluster_port_is_disconnected, a_node_of_another_cluster_is_left_out,
     nodes_with_certificates_refuse_those_without)
