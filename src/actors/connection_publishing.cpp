@@ -1,6 +1,7 @@
 // A connection's drafts: numbered, sent, sent again where that is safe, answered by their deadline.
 #include "actors/connection.hpp"
 
+#include "model/producers.hpp"
 #include "net/hub.hpp"
 
 #include <algorithm>
@@ -12,6 +13,21 @@ namespace {
 /// Granularity of deadlines, and how long an unknown outcome is left alone before it is asked for
 /// again.
 constexpr std::chrono::milliseconds tick_period{250};
+
+/// Whether an earlier number of its producer is going to be sent again.
+template <class Drafts, class Draft>
+bool waits_for_another(const Drafts& all, const Draft& x) {
+  const auto& its = *x.drafts;
+  if (model::internal_producer(its.producer))
+    return false;
+  return std::any_of(all.begin(), all.end(), [&](const auto& other) {
+    if (other.second.retry_at == caf::actor_clock::time_point::max())
+      return false;
+    const auto& batch = *other.second.drafts;
+    return batch.producer == its.producer && batch.producer_epoch == its.producer_epoch &&
+           batch.producer_seq < its.producer_seq && other.second.what.name == x.what.name;
+  });
+}
 
 } // namespace
 
@@ -40,6 +56,11 @@ void connection_state::send_draft(std::uint64_t request) {
   auto i = drafts.find(request);
   if (i == drafts.end())
     return;
+  // In a log that knows nothing of its producer it would be taken for the first one.
+  if (waits_for_another(drafts, i->second)) {
+    i->second.retry_at = self->clock().now() + tick_period;
+    return;
+  }
   with(i->second.what.name, [this, request](const conversation_actor& to) {
     auto j = drafts.find(request);
     if (j == drafts.end())

@@ -22,6 +22,7 @@ const model::error moved{model::code::moved, "the conversation's actor has moved
 void conversation_state::open() {
   opened_ms = env->wall_ms();
   opening = true;
+  look_overtaken = looking;
   // `await`: whatever arrives meanwhile is handled afterwards, in order.
   self->request(writer, caf::infinite, atom::open::value, *of)
       .await(
@@ -116,7 +117,8 @@ void conversation_state::touch() {
 }
 
 void conversation_state::give_up_controls(const model::error& why) {
-  release_unread(true);
+  for (const auto& x : std::exchange(unread, {}))
+    refuse(x.what, why);
   for (auto& x : std::exchange(looked_for, {}))
     x.answer.deliver(subscribed{why});
   for (auto& x : std::exchange(arriving, {}))
@@ -222,6 +224,7 @@ void conversation_state::run_controls() {
   if (controls.empty() || control_running || opening || !in_flight.empty() || !forwards.empty())
     return;
   control_running = true;
+  look_overtaken = looking;
   run(controls.front());
 }
 

@@ -128,6 +128,8 @@ struct conversation_state {
   /// It was appended before.
   void confirm(const publication& x, model::receipt got);
   void refuse(const publication& x, model::error why);
+  /// Until what it waits for is over: then all that are held take their turns again.
+  void hold(const publication& x);
   void refuse_gap(const publication& x, std::uint64_t expected);
   /// Every answer says how the log is by now.
   void answer(answer_batches& to, const publication& x, model::result<model::receipt> got);
@@ -236,6 +238,8 @@ struct conversation_state {
   std::uint64_t growth_phase = 0;
   /// The writer looks at the log; another wake-up came meanwhile.
   bool looking = false, look_again = false;
+  /// What that look has seen is older than what an awaited answer has told since.
+  bool look_overtaken = false;
   caf::actor_clock::time_point last_use;
 
   static inline const char* name = "conversation";

@@ -82,7 +82,7 @@ void conversation_state::start(const publication& x) {
   if (!where.stream_seq.empty() && where.stream_seq <= stream_seq_given) {
     // Against one on its way it is too early to tell.
     if (where.stream_seq > stream_seq && !in_flight.empty())
-      return held.push_back(x);
+      return hold(x);
     if (may_be_there(x))
       return;
     return refuse(x, {model::code::stream_seq, "Stream-Seq: a later one was taken already"});

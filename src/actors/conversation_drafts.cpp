@@ -39,7 +39,7 @@ void conversation_state::publish(const publication& x) {
   // Those that wait for another home go first.
   auto behind = view && (!held.empty() || !unread.empty());
   if (!controls.empty() || behind)
-    return held.push_back(x);
+    return hold(x);
   take(x);
 }
 
@@ -49,7 +49,7 @@ void conversation_state::take(const publication& x) {
   // As the home that it was, it has appended what this one comes behind.
   auto changing = home && !x.forwarded && !in_flight.empty();
   if (creating || closing || changing)
-    return held.push_back(x);
+    return hold(x);
   if (home && !x.forwarded) {
     if (auto first = producers.awaited(drafts))
       return refuse_gap(x, *first);
@@ -112,6 +112,12 @@ void conversation_state::take(const publication& x) {
   }
 }
 
+void conversation_state::hold(const publication& x) {
+  held.push_back(x);
+  // Who knows for how long.
+  held.back().log_read = held.back().producer_read = false;
+}
+
 void conversation_state::refuse_gap(const publication& x, std::uint64_t expected) {
   refuse(x, {model::code::producer_gap,
              "producer_seq: is " + std::to_string(x.drafts->producer_seq) + ", but " +
@@ -129,7 +135,7 @@ bool conversation_state::out_of_date(const publication& x) {
 }
 
 bool conversation_state::may_be_there(const publication& x) {
-  return out_of_date(x) || (x.retried && look_up_again(x));
+  return out_of_date(x) || look_up_again(x);
 }
 
 bool conversation_state::look_up_again(const publication& x) {
@@ -137,7 +143,7 @@ bool conversation_state::look_up_again(const publication& x) {
     return false;
   // What is in flight is not in the stored row yet.
   if (producers.busy(x.drafts->producer))
-    held.push_back(x);
+    hold(x);
   else
     look_up(x);
   return true;
@@ -202,10 +208,15 @@ void conversation_state::looked_up(const std::string& key, const model::epoch& a
                                    const producer_read& got) {
   auto waiting = std::move(looking_up.extract(key).mapped());
   watch_idleness();
-  if (asked != state.epoch) {
-    // What was read is of a log that is not there any more.
-    for (const auto& x : waiting)
-      publish(x);
+  // Of a log that is not known here, or not any more; the rows of one that was removed went with
+  // it.
+  auto unknown_log = view && state.epoch.empty() && got && got->has_value();
+  if (asked != state.epoch || unknown_log) {
+    for (auto x : waiting) {
+      x.log_read = x.producer_read = false;
+      if (!unknown_log || !out_of_date(x))
+        publish(x);
+    }
     return;
   }
   if (!got) {
@@ -229,7 +240,7 @@ void conversation_state::looked_up(const std::string& key, const model::epoch& a
   else
     producers.learned(producer, 0, std::nullopt, {}, 0);
   for (const auto& x : waiting)
-    publish(x);
+    take(x);
 }
 
 void conversation_state::read_older(const publication& x) {

@@ -19,6 +19,7 @@ void conversation_state::placed(const cluster_view_ptr& x) {
   // Whether the home before has appended them is not known: their numbers tell the next one.
   for (auto& [request, draft] : std::exchange(forwards, {})) {
     draft.retried = true;
+    draft.log_read = draft.producer_read = false;
     take(draft);
   }
   run_controls();

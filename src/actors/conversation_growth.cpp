@@ -34,8 +34,9 @@ void conversation_state::wake_up() {
 void conversation_state::looked(const opened& x) {
   looking = false;
   auto again = std::exchange(look_again, false);
+  auto overtaken = std::exchange(look_overtaken, false);
   // What is on its way to the log belongs to the log as it was: its outcome tells.
-  auto replaced = x && x->state.epoch != state.epoch;
+  auto replaced = x && !overtaken && x->state.epoch != state.epoch;
   if (leaving || opening || control_running)
     return;
   if (replaced && !in_flight.empty())
@@ -46,7 +47,7 @@ void conversation_state::looked(const opened& x) {
   } else if (replaced) {
     know(*x);
     announce({});
-  } else if (!state.epoch.empty() && (x->state != state || x->settings != settings)) {
+  } else if (!overtaken && !state.epoch.empty() && (x->state != state || x->settings != settings)) {
     settings = x->settings;
     state = x->state;
     place_again();
@@ -63,16 +64,18 @@ void conversation_state::looked(const opened& x) {
 void conversation_state::release_unread(bool all) {
   auto later = std::stable_partition(unread.begin(), unread.end(),
                                      [&](const auto& x) { return all || x.look <= looks; });
-  if (later == unread.begin())
-    return;
-  // In front of what has been held since.
-  std::vector<publication> due;
-  for (auto i = unread.begin(); i != later; ++i)
-    due.push_back(std::move(i->what));
+  std::vector<unread_draft> due{std::make_move_iterator(unread.begin()),
+                                std::make_move_iterator(later)};
   unread.erase(unread.begin(), later);
-  held.insert(held.begin(), std::make_move_iterator(due.begin()),
-              std::make_move_iterator(due.end()));
-  release_held();
+  if (due.empty())
+    return;
+  // What has been held since comes behind them, and not before what else it waits for.
+  auto behind = std::exchange(held, {});
+  for (const auto& x : due)
+    take(x.what);
+  std::move(behind.begin(), behind.end(), std::back_inserter(held));
+  if (in_flight.empty())
+    release_held();
 }
 
 void conversation_state::admit_all() {

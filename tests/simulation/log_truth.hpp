@@ -47,6 +47,8 @@ public:
   /// Rises with everything that happens in the simulation.
   std::uint64_t moment = 1;
   store_faults faults;
+  /// A draft may be under way at two nodes: after a link broke, nobody knows of the first.
+  bool several_nodes = false;
   /// No more faults from here on.
   bool calm = false;
   /// A number below n.

@@ -299,7 +299,9 @@ void witness::refused(const json& x, const std::string& name) {
   }
   // Where the outcome of an earlier try got lost, one that was appended in a log that is gone by
   // now may be called old in the next one.
-  if (code == "append_unknown" || code == "producer_old") {
+  // Likewise one that its second node has refused may be on its way at the first.
+  auto elsewhere = truth_.several_nodes && code != "append_unknown";
+  if (code == "append_unknown" || code == "producer_old" || elsewhere) {
     for (const auto& y : q.drafts.drafts)
       ledger_.possible(y.payload);
     if (code == "append_unknown")

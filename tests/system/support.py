@@ -610,6 +610,7 @@ class Client:
         self.stopping = False
         self.changed = asyncio.Event()
         self.retry_due = False
+        self.turn = 0  # rises with each failure
 
     def start(self):
         self.task = asyncio.ensure_future(self.live())
@@ -682,10 +683,11 @@ class Client:
         made = self.socket
         if self.retry_due or made is None:
             return
+        turn = self.turn
         with contextlib.suppress(self.websockets.ConnectionClosed):
             for draft in self.drafts[:self.window]:
-                if self.socket is not made:
-                    return  # the next connection begins anew, in order
+                if self.socket is not made or self.turn != turn:
+                    return  # the next connection, or what follows a failure, begins anew, in order
                 if not draft[3]:
                     draft[3] = True
                     await made.send(json.dumps(
@@ -775,6 +777,7 @@ class Client:
                [y for (of, _), (y, _) in self.receipts.items() if of == x["conversation"]])
         self.drafts[i][3] = False
         self.retry_due = True
+        self.turn += 1
         await self.go_on()
 
     async def go_on(self):
