@@ -15,6 +15,14 @@ namespace {
 /// An append that stood behind a failure is sent again; one that does so twice shares the failure.
 constexpr int sends_max = 2;
 
+/// Whether an append has failed for what it is itself: those behind it are innocent, however often
+/// that happens.
+bool its_own_fault(model::code x) noexcept {
+  using enum model::code;
+  return x == producer_gap || x == producer_epoch || x == producer_old || x == stream_seq ||
+         x == conflict;
+}
+
 /// An announced run stays well within a ring and a socket's gathering.
 constexpr std::size_t run_entries_max = 256;
 constexpr std::size_t run_bytes_max = 256 * 1024;
@@ -261,20 +269,27 @@ void conversation_state::start_over(const model::error& why, answer_batches& ans
   last_given = state.tail;
   last_id = state.tail_id;
   stream_seq_given = stream_seq;
+  auto shared = !its_own_fault(why.what);
+  std::vector<publication> anew;
   auto all = std::exchange(in_flight, {});
   for (auto i = all.begin(); i != all.end(); ++i) {
     const auto& drafts = *i->from.front().drafts;
     // Numbers of one producer depend on each other, so those behind a failed one fail with it.
     auto copies = i->what->copies.has_value();
     auto lost =
-        i == all.begin() || i->sends >= sends_max ||
+        i == all.begin() || (shared && i->sends >= sends_max) ||
         (!copies && producers.check(drafts).what != model::producer_verdict::kind::in_flight);
     if (lost) {
       if (!copies)
         producers.failed(drafts.producer, drafts.producer_epoch, drafts.producer_seq);
+      env->appends.give_back(i->bytes);
+      // A number that is too old says nothing about the next ones of its producer.
+      if (i != all.begin() && why.what == code::producer_old) {
+        anew.insert(anew.end(), i->from.begin(), i->from.end());
+        continue;
+      }
       for (const auto& x : i->from)
         answer(answers, x, why);
-      env->appends.give_back(i->bytes);
       continue;
     }
     auto again = std::make_shared<store::append>(*i->what);
@@ -287,8 +302,11 @@ void conversation_state::start_over(const model::error& why, answer_batches& ans
     if (!again->stream_seq.empty())
       stream_seq_given = again->stream_seq;
     send_to_writer(again);
-    in_flight.push_back({std::move(again), std::move(i->from), i->bytes, i->sends + 1});
+    in_flight.push_back(
+        {std::move(again), std::move(i->from), i->bytes, i->sends + (shared ? 1 : 0)});
   }
+  for (const auto& x : anew)
+    publish(x);
 }
 
 void conversation_state::confirm(const publication& x, model::receipt got) {
