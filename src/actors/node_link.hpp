@@ -137,8 +137,13 @@ struct node_link_state {
   struct appending {
     model::conversation_name name;
     publication what;
+    /// As the other end calls it.
+    std::uint64_t request;
   };
+  /// By numbers of this end's own: the other one may begin anew, and count anew, while a
+  /// conversation still answers what came before.
   std::unordered_map<std::uint64_t, appending> appends;
+  std::uint64_t last_append = 0;
 
   static inline const char* name = "node_link";
 };

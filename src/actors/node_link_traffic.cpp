@@ -99,14 +99,15 @@ void node_link_state::serve(const model::conversation_name& x) {
 }
 
 void node_link_state::take(const net::wire::append_record& x) {
-  publication what{.request = x.request,
+  auto request = ++last_append;
+  publication what{.request = request,
                    .drafts = x.drafts,
                    .retried = x.retried,
                    .connection = client_actor{self},
                    .copies = std::nullopt,
                    .forwarded = true};
-  if (appends.emplace(x.request, appending{x.name, std::move(what)}).second)
-    publish(x.request);
+  appends.emplace(request, appending{x.name, std::move(what), x.request});
+  publish(request);
 }
 
 void node_link_state::publish(std::uint64_t request) {
@@ -126,8 +127,9 @@ void node_link_state::receipts(const append_answers& x) {
       publish(y.request);
       continue;
     }
+    records.emplace_back(
+        net::wire::answer_record{i->second.request, y.got, y.state, y.producer_last});
     appends.erase(i);
-    records.emplace_back(net::wire::answer_record{y.request, y.got, y.state, y.producer_last});
   }
   due();
 }

@@ -56,10 +56,10 @@ TEST_CASE("each reader sees 1, 2, 3 … once, for every order of events") {
 }
 
 TEST_CASE("each reader of two nodes sees 1, 2, 3 … once, whoever the home is and what gets lost") {
-  each_reader_sees_each_entry_once({.nodes = 2}, 3'000);
+  each_reader_sees_each_entry_once({.nodes = 2}, 10'000);
 }
 
 TEST_CASE(
     "each reader of three nodes sees 1, 2, 3 … once, whoever the home is and what gets lost") {
-  each_reader_sees_each_entry_once({.nodes = 3}, 1'000);
+  each_reader_sees_each_entry_once({.nodes = 3}, 3'000);
 }
