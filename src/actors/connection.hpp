@@ -130,6 +130,8 @@ struct connection_state {
   std::map<std::uint64_t, unanswered> drafts;
   std::uint64_t last_number = 0;
   bool ticking = false;
+  /// Some draft may wait to be sent again.
+  bool retrying = false;
   bool ended = false;
 
   static inline const char* name = "connection";

@@ -57,7 +57,7 @@ void connection_state::send_draft(std::uint64_t request) {
   if (i == drafts.end())
     return;
   // In a log that knows nothing of its producer it would be taken for the first one.
-  if (waits_for_another(drafts, i->second)) {
+  if (retrying && waits_for_another(drafts, i->second)) {
     i->second.retry_at = self->clock().now() + tick_period;
     return;
   }
@@ -89,6 +89,7 @@ void connection_state::receipts(const append_answers& x) {
     auto overtook = !got && got.why().what == model::code::producer_gap && follows_another(draft);
     if (overtook || (!got && got.why().what == model::code::append_unknown)) {
       draft.retry_at = self->clock().now() + tick_period;
+      retrying = true;
       continue;
     }
     auto bytes = draft.what.drafts->bytes();
@@ -128,6 +129,7 @@ void connection_state::tick() {
   ticking = false;
   auto now = self->clock().now();
   std::vector<std::uint64_t> again;
+  retrying = false;
   for (auto i = drafts.begin(); i != drafts.end();) {
     auto& x = i->second;
     if (now >= x.deadline) {
@@ -145,6 +147,7 @@ void connection_state::tick() {
       i = drafts.erase(i);
       continue;
     }
+    retrying = retrying || x.retry_at != caf::actor_clock::time_point::max();
     if (now >= x.retry_at)
       again.push_back(i->first);
     ++i;
