@@ -7,9 +7,12 @@
 // innocent is given
 //     new places and sent again, so a hole can neither commit nor be seen.
 // (3) Whoever subscribes gets a feed that holds the answer's state or a later one, in the same
-// step. (4) Once it has asked to be passivated it takes nothing new: `moved` sends the asker back
-// to the directory, which has
-//     been asked first.
+//     step; where others append, too, a state that was looked for after it came.
+// (4) Once it has asked to be passivated it takes nothing new: `moved` sends the asker back to the
+//     directory, which has been asked first.
+// (5) A follower appends nothing of its clients: what the home has not answered goes to the next
+//     home before anything new, so drafts keep their order, whoever the home is.
+// (6) With several nodes, nothing is refused, or called a repeat, by what is remembered alone.
 #pragma once
 
 #include "actors/environment.hpp"
