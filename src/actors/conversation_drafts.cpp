@@ -51,8 +51,12 @@ void conversation_state::take(const publication& x) {
   if (creating || closing || changing)
     return hold(x);
   if (home && !x.forwarded) {
-    if (auto first = producers.awaited(drafts))
-      return refuse_gap(x, *first);
+    if (auto first = producers.awaited(drafts)) {
+      // That one may have been taken by another node since.
+      if (!look_up_again(x))
+        refuse_gap(x, *first);
+      return;
+    }
     return forward(x);
   }
   if (kept_out(x))
