@@ -118,7 +118,7 @@ void conversation_state::touch() {
 
 void conversation_state::give_up_controls(const model::error& why) {
   for (const auto& x : std::exchange(unread, {}))
-    refuse(x.what, why);
+    refuse_unread(x.what, why);
   for (auto& x : std::exchange(looked_for, {}))
     x.answer.deliver(subscribed{why});
   for (auto& x : std::exchange(arriving, {}))
@@ -224,7 +224,6 @@ void conversation_state::run_controls() {
   if (controls.empty() || control_running || opening || !in_flight.empty() || !forwards.empty())
     return;
   control_running = true;
-  look_overtaken = looking;
   run(controls.front());
 }
 
@@ -262,6 +261,7 @@ void conversation_state::run(control next) {
 void conversation_state::changed(const control& by, const state_changed& got) {
   if (!got)
     return;
+  look_overtaken = looking;
   if (by.removes) {
     producers = {};
     know({});

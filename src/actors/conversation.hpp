@@ -107,8 +107,11 @@ struct conversation_state {
   [[nodiscard]] bool out_of_date(const publication& x);
   /// `x` is done for by what is remembered, unless it is there already.
   [[nodiscard]] bool may_be_there(const publication& x);
-  /// Those whose look is over take their turn; all of them if the log was opened.
-  void release_unread(bool all);
+  /// Those whose look is over take their turn, or are refused if the log could not be looked at; all
+  /// of them if it was opened.
+  void release_unread(bool all, const model::error* why = nullptr);
+  /// Nobody has read what the log knows of its producer.
+  void refuse_unread(const publication& x, const model::error& why);
   /// Likewise until the stored row of its producer was read.
   [[nodiscard]] bool look_up_again(const publication& x);
   /// @param asked the epoch when it was asked.

@@ -29,9 +29,9 @@ void conversation_state::publish(const publication& x) {
   last_use = self->clock().now();
   const auto& drafts = *x.drafts;
   if (auto why = unavailable()) {
-    if (why->what != model::code::moved)
-      producers.refused_unread(drafts);
-    return refuse(x, *why);
+    if (why->what == model::code::moved)
+      return refuse(x, *why);
+    return refuse_unread(x, *why);
   }
   // First of all: a draft must not overtake those of its producer that wait for the stored row.
   if (looking_up.contains(lookup_key(drafts)))
@@ -120,6 +120,11 @@ void conversation_state::hold(const publication& x) {
   held.push_back(x);
   // Who knows for how long.
   held.back().log_read = held.back().producer_read = false;
+}
+
+void conversation_state::refuse_unread(const publication& x, const model::error& why) {
+  producers.refused_unread(*x.drafts);
+  refuse(x, why);
 }
 
 void conversation_state::refuse_gap(const publication& x, std::uint64_t expected) {
@@ -224,10 +229,8 @@ void conversation_state::looked_up(const std::string& key, const model::epoch& a
     return;
   }
   if (!got) {
-    for (const auto& x : waiting) {
-      producers.refused_unread(*x.drafts);
-      refuse(x, got.why());
-    }
+    for (const auto& x : waiting)
+      refuse_unread(x, got.why());
     return;
   }
   const auto& producer = waiting.front().drafts->producer;

@@ -55,13 +55,13 @@ void conversation_state::looked(const opened& x) {
   }
   for (auto& each : std::exchange(looked_for, {}))
     each.answer.deliver(x ? admit(each.who) : subscribed{x.why()});
-  release_unread(false);
+  release_unread(false, x ? nullptr : &x.why());
   if (again)
     wake_up();
   watch_idleness();
 }
 
-void conversation_state::release_unread(bool all) {
+void conversation_state::release_unread(bool all, const model::error* why) {
   auto later = std::stable_partition(unread.begin(), unread.end(),
                                      [&](const auto& x) { return all || x.look <= looks; });
   std::vector<unread_draft> due{std::make_move_iterator(unread.begin()),
@@ -72,7 +72,10 @@ void conversation_state::release_unread(bool all) {
   // What has been held since comes behind them, and not before what else it waits for.
   auto behind = std::exchange(held, {});
   for (const auto& x : due)
-    take(x.what);
+    if (why != nullptr)
+      refuse_unread(x.what, *why);
+    else
+      take(x.what);
   std::move(behind.begin(), behind.end(), std::back_inserter(held));
   if (in_flight.empty())
     release_held();

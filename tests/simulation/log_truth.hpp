@@ -49,6 +49,8 @@ public:
   store_faults faults;
   /// A draft may be under way at two nodes: after a link broke, nobody knows of the first.
   bool several_nodes = false;
+  /// Nodes may be cut off from the log.
+  bool cut_off = false;
   /// No more faults from here on.
   bool calm = false;
   /// A number below n.
@@ -70,6 +72,9 @@ public:
 
   [[nodiscard]] std::unique_ptr<store::log_writer> watch(std::unique_ptr<store::log_writer> x);
   [[nodiscard]] std::unique_ptr<store::log_reader> watch(std::unique_ptr<store::log_reader> x);
+
+  /// Whether something may go unread for no fault of the server.
+  [[nodiscard]] bool unreadable() const noexcept { return faults.read_failed > 0 || cut_off; }
 
 private:
   friend class watched_writer;

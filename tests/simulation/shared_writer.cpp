@@ -8,29 +8,40 @@ namespace {
 
 using model::code;
 
+const model::error unread{code::read_failed, "simulated: the log is away"};
+const model::error unchanged{code::store_failed, "simulated: the log is away"};
+
 class shared_writer final : public store::log_writer {
 public:
-  shared_writer(std::unique_ptr<store::log_writer> inner, std::shared_ptr<shared_numbers> numbers)
-    : inner_{std::move(inner)}, numbers_{std::move(numbers)} {}
+  shared_writer(std::unique_ptr<store::log_writer> inner, std::shared_ptr<shared_numbers> numbers,
+                std::shared_ptr<const bool> away)
+    : inner_{std::move(inner)}, numbers_{std::move(numbers)}, away_{std::move(away)} {}
 
   model::result<store::log_head> open(const model::conversation_name& name) override {
+    if (*away_)
+      return unread;
     return inner_->open(name);
   }
   std::vector<store::chain_outcome> commit(std::span<const store::chain* const> chains,
                                            std::int64_t now_ms) override {
     std::vector<store::chain_outcome> outcomes;
     for (const auto* x : chains)
-      outcomes.push_back(commit_one(*x, now_ms));
+      outcomes.push_back(*away_ ? store::chain_outcome{.state = {}, .failure = unchanged}
+                                : commit_one(*x, now_ms));
     return outcomes;
   }
   model::result<std::optional<store::producer_row>> producer(const model::conversation_name& name,
                                                              std::string_view producer,
                                                              std::int64_t now_ms) override {
+    if (*away_)
+      return unread;
     return inner_->producer(name, producer, now_ms);
   }
   model::result<std::optional<model::receipt>> older_receipt(const model::conversation_name& name,
                                                              std::string_view producer,
                                                              std::uint64_t number) override {
+    if (*away_)
+      return unread;
     auto head = inner_->open(name);
     std::optional<model::receipt> found;
     for (const auto& [key, receipt] : numbers_->receipts)
@@ -41,26 +52,43 @@ public:
   }
   model::result<model::created> create(const model::conversation_name& name,
                                        const model::creation& what, std::int64_t now_ms) override {
+    if (*away_)
+      return unchanged;
     return inner_->create(name, what, now_ms);
   }
   model::status touch(const model::conversation_name& name, const model::epoch& epoch,
                       std::int64_t expires_ms) override {
+    if (*away_)
+      return unchanged;
     return inner_->touch(name, epoch, expires_ms);
   }
   model::result<model::log_state> close(const model::conversation_name& name) override {
+    if (*away_)
+      return unchanged;
     return inner_->close(name);
   }
   model::status remove(const model::conversation_name& name) override {
+    if (*away_)
+      return unchanged;
     return inner_->remove(name);
   }
   model::status move_cursors(std::span<const store::cursor_move> moves,
                              std::int64_t now_ms) override {
+    if (*away_)
+      return unchanged;
     return inner_->move_cursors(moves, now_ms);
   }
   std::vector<store::trim> retain(std::int64_t now_ms, bool& more) override {
+    if (*away_)
+      return {};
     return inner_->retain(now_ms, more);
   }
-  store::health health() const override { return inner_->health(); }
+  store::health health() const override {
+    auto x = inner_->health();
+    if (*away_)
+      x.trouble = unchanged.detail;
+    return x;
+  }
 
 private:
   store::chain_outcome commit_one(const store::chain& x, std::int64_t now_ms) {
@@ -168,13 +196,15 @@ private:
 
   std::unique_ptr<store::log_writer> inner_;
   std::shared_ptr<shared_numbers> numbers_;
+  std::shared_ptr<const bool> away_;
 };
 
 } // namespace
 
 std::unique_ptr<store::log_writer> share(std::unique_ptr<store::log_writer> x,
-                                         std::shared_ptr<shared_numbers> numbers) {
-  return std::make_unique<shared_writer>(std::move(x), std::move(numbers));
+                                         std::shared_ptr<shared_numbers> numbers,
+                                         std::shared_ptr<const bool> away) {
+  return std::make_unique<shared_writer>(std::move(x), std::move(numbers), std::move(away));
 }
 
 } // namespace confab::test

@@ -1,5 +1,5 @@
 // A log to which several nodes append, as one on Redis is: it gives the places itself, knows each
-// number, and an answer may get lost behind an append.
+// number, an answer may get lost behind an append, and a node may be cut off from it.
 #pragma once
 
 #include "store/log_store.hpp"
@@ -22,7 +22,9 @@ struct shared_numbers {
   std::function<bool()> loses_answer = [] { return false; };
 };
 
+/// @param away whether the log cannot be reached from this node now.
 [[nodiscard]] std::unique_ptr<store::log_writer> share(std::unique_ptr<store::log_writer> x,
-                                                       std::shared_ptr<shared_numbers> numbers);
+                                                       std::shared_ptr<shared_numbers> numbers,
+                                                       std::shared_ptr<const bool> away);
 
 } // namespace confab::test

@@ -49,9 +49,13 @@ void witness::publishes(const std::string& ref, const std::string& name, const m
   for (const auto& y : what.drafts)
     ledger_.asked(y.payload);
   if (x.log != nullptr && !what.producer.empty())
-    for (const auto& y : x.log->entries)
-      if (!x.there && y.producer == what.producer && y.producer_seq == what.producer_seq)
+    for (const auto& y : x.log->entries) {
+      if (y.producer != what.producer)
+        continue;
+      x.number_there = std::max(x.number_there, y.producer_seq);
+      if (!x.there && y.producer_seq == what.producer_seq)
         x.there = y.at;
+    }
   questions_.emplace(ref, std::move(x));
 }
 
@@ -266,7 +270,7 @@ void witness::refused(const json& x, const std::string& name) {
   auto i = x.contains("ref") ? questions_.find(x["ref"].dump()) : questions_.end();
   if (i == questions_.end()) {
     // The subscription ends: its pages could not be read.
-    auto unread = truth_.faults.read_failed > 0 || gone(name, views_[name]);
+    auto unread = truth_.unreadable() || gone(name, views_[name]);
     if (x.contains("ref") || !views_[name].active || code != "read_failed" || !unread)
       wrong(name, "an error for no reason: " + x.dump());
     views_[name].active = false;
@@ -282,7 +286,7 @@ void witness::refused(const json& x, const std::string& name) {
   };
   switch (q.what) {
   case question::kind::subscribe:
-    may({"superseded", truth_.faults.read_failed > 0 ? "read_failed" : "superseded"});
+    may({"superseded", truth_.unreadable() ? "read_failed" : "superseded"});
     // A later subscribe that is still unanswered keeps the old subscription until then.
     if (code != "superseded" &&
         std::none_of(questions_.begin(), questions_.end(), [&](const auto& y) {
@@ -307,7 +311,8 @@ void witness::refused(const json& x, const std::string& name) {
     if (code == "append_unknown")
       return;
   }
-  may({"closed", truth_.faults.append_failed > 0 ? "store_failed" : "closed",
+  may({"closed", truth_.faults.append_failed > 0 || truth_.cut_off ? "store_failed" : "closed",
+       truth_.cut_off ? "read_failed" : "closed",
        q.drafts.producer.empty() ? "closed" : "producer_gap",
        // Of this log, or with an entry that is still there, it would be found. In the successor of
        // a deleted log its producer may have begun with a higher number.
@@ -319,7 +324,11 @@ void witness::refused(const json& x, const std::string& name) {
         return y.closed && (y.deleted_at == 0 || y.deleted_at > q.moment);
       }))
     wrong(name, "an open conversation refused a draft as closed");
-  if (q.there && q.log->deleted_at == 0 && code != "producer_old")
+  if (code == "producer_gap" && q.log != nullptr && q.log->deleted_at == 0 &&
+      x["expected"].get<std::uint64_t>() <= q.number_there)
+    wrong(name, "a gap behind what was appended: " + x.dump());
+  auto away = truth_.cut_off && (code == "read_failed" || code == "store_failed");
+  if (q.there && q.log->deleted_at == 0 && code != "producer_old" && !away)
     wrong(name, "a retry of what was appended was refused: " + x.dump());
 }
 

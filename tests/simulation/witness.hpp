@@ -87,6 +87,8 @@ private:
     model::batch drafts = {};
     /// With a publish: where its number stood already.
     std::optional<model::seq> there = {};
+    /// And the highest number of its producer.
+    std::uint64_t number_there = 0;
     /// As it was when this was asked, and as it is.
     cursor_bounds cursor = {};
     const cursor_bounds* cursor_now = nullptr;

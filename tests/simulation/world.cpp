@@ -98,6 +98,7 @@ void world::build_nodes() {
   bounds.reconcile_ms = how_.nodes > 1 ? 1000 : 0;
   if (how_.store_faults && chance(40))
     numbers_->loses_answer = [this] { return !truth_.calm && chance(3); };
+  truth_.cut_off = how_.nodes > 1 && how_.store_faults && chance(40);
   for (std::size_t i = 0; i < how_.nodes; ++i) {
     auto& x = nodes_.emplace_back();
     x.incarnation = "sim" + std::to_string(i);
@@ -105,7 +106,7 @@ void world::build_nodes() {
     x.env->wall_ms = [this] { return noon_ms + skew_ms_ + (system_ ? system_->now_ms() : 0); };
     auto session = truth_.watch(store_->writer());
     if (how_.nodes > 1)
-      session = share(std::move(session), numbers_);
+      session = share(std::move(session), numbers_, x.log_away);
     auto& system = system_->system;
     x.writer = system.spawn(actors::log_writer,
                             std::shared_ptr<store::log_writer>{std::move(session)}, x.env.get());
@@ -241,8 +242,10 @@ void world::pass_time(std::int64_t ms) {
 
 void world::settle() {
   truth_.calm = true;
-  for (auto& x : nodes_)
+  for (auto& x : nodes_) {
     x.member = true;
+    *x.log_away = false;
+  }
   if (how_.nodes > 1)
     for (const auto& x : nodes_)
       tell_members(x);

@@ -29,8 +29,8 @@ struct world_options {
   bool store_faults = true;
   /// Whether entries on their way to a hub may get lost or come twice.
   bool mangles = true;
-  /// More than one: they share a log, links between them are cut, members come and go, and no two
-  /// nodes learn of it at once.
+  /// More than one: they share a log, links between them and ways to the log are cut, members come
+  /// and go, and no two nodes learn of it at once.
   std::size_t nodes = 1;
 };
 
@@ -83,6 +83,8 @@ private:
     /// Null if there is one node.
     actors::cluster_actor cluster;
     bool member = true;
+    /// The log cannot be reached from here.
+    std::shared_ptr<bool> log_away = std::make_shared<bool>(false);
   };
 
   void build();

@@ -76,7 +76,11 @@ void world::tell_members(const node& x) {
 
 void world::cluster_acts() {
   auto what = pick(10);
-  if (what < 5) {
+  if (truth_.cut_off && chance(30)) {
+    auto& x = nodes_[pick(static_cast<unsigned>(nodes_.size()))];
+    *x.log_away = !*x.log_away;
+    truth_.tell(x.incarnation + (*x.log_away ? " cannot reach the log" : " reaches the log"));
+  } else if (what < 5) {
     // A node hears of the members as they are now, before or after others do.
     tell_members(nodes_[pick(static_cast<unsigned>(nodes_.size()))]);
   } else if (what < 7) {

@@ -61,7 +61,8 @@ def run(*tests):
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 20000), hard), hard))
     print(f"CONFAB_SEED={SEED}", flush=True)
     chosen = sys.argv[1:]
-    failed = skipped = 0
+    failures = []
+    skipped = 0
     for test in tests:
         if chosen and test.__name__ not in chosen:
             continue
@@ -75,13 +76,16 @@ def run(*tests):
         except Skipped as why:
             skipped += 1
             word = f"SKIPPED ({why})"
-        except Exception:  # the other tests go on
+        except Exception as why:  # the other tests go on
             traceback.print_exc(file=sys.stdout)
-            failed += 1
+            failures.append(f"{test.__name__}: {type(why).__name__}: {why}"[:2000])
             word = "FAILED"
         print(f"{word} {test.__name__} ({time.monotonic() - begin:.1f} s)", flush=True)
-    print(f"{failed} failed, {skipped} skipped", flush=True)
-    sys.exit(1 if failed else 0)
+    # Once more, and last: whoever reads only the end of a long output learns why.
+    for x in failures:
+        print(x)
+    print(f"{len(failures)} failed, {skipped} skipped; CONFAB_SEED={SEED}", flush=True)
+    sys.exit(1 if failures else 0)
 
 
 @contextlib.contextmanager
