@@ -266,8 +266,13 @@ void conversation_state::changed(const control& by, const state_changed& got) {
     producers = {};
     know({});
   }
-  become(*got);
-  announce({});
+  auto begun_by_others = !by.removes && !by.creates && got->epoch != state.epoch;
+  if (begun_by_others) {
+    open(); // what else it is, the log itself tells
+  } else {
+    become(*got);
+    announce({});
+  }
   if (home)
     self->send(home, atom::wake_up::value, *of);
 }

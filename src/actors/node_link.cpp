@@ -80,8 +80,8 @@ void node_link_state::go_down(const std::string& why) {
   following.clear();
   forwards.clear();
   for (const auto& [name_of_it, x] : std::exchange(serving, {}))
-    if (x.actor && x.followed)
-      self->send(x.actor, atom::unfollow::value, link_actor{self});
+    if (x.followed_at)
+      self->send(x.followed_at, atom::unfollow::value, link_actor{self});
   appends.clear();
   self->send(listener, atom::linked::value, how.other, false);
 }

@@ -132,6 +132,8 @@ struct node_link_state {
     conversation_actor actor;
     std::vector<task> waiting;
     bool followed = false;
+    /// The one that was asked to be followed; `actor` may be forgotten meanwhile.
+    conversation_actor followed_at;
   };
   std::unordered_map<model::conversation_name, served> serving;
   struct appending {

@@ -66,13 +66,11 @@ void node_link_state::take(const net::wire::announcement_record& x) {
 
 void node_link_state::take(const net::wire::unfollow_record& x) {
   auto i = serving.find(x.name);
-  if (i == serving.end() || !std::exchange(i->second.followed, false))
+  if (i == serving.end())
     return;
-  with(x.name, [this, of = x.name](const conversation_actor& to) {
-    // Unless it is followed again by now.
-    if (auto j = serving.find(of); j == serving.end() || !j->second.followed)
-      self->send(to, atom::unfollow::value, link_actor{self});
-  });
+  i->second.followed = false;
+  if (auto to = std::exchange(i->second.followed_at, nullptr))
+    self->send(to, atom::unfollow::value, link_actor{self});
 }
 
 void node_link_state::take(const net::wire::wake_record& x) {
@@ -84,12 +82,15 @@ void node_link_state::take(const net::wire::wake_record& x) {
 void node_link_state::serve(const model::conversation_name& x) {
   serving[x].followed = true;
   with(x, [this, x](const conversation_actor& to) {
-    if (!serving[x].followed)
+    auto& its = serving[x];
+    if (!its.followed)
       return;
-    auto answered = [this, x](bool follows) {
+    its.followed_at = to;
+    auto answered = [this, x, to](bool follows) {
       auto i = serving.find(x);
-      if (follows || i == serving.end() || !i->second.followed)
+      if (follows || i == serving.end() || i->second.followed_at != to)
         return;
+      i->second.followed_at = nullptr;
       forget(x);
       serve(x);
     };
