@@ -148,7 +148,7 @@ caf::result<subscribed> conversation_state::subscribe(const subscriber& x) {
   last_use = self->clock().now();
   if (auto why = unavailable())
     return subscribed{*why};
-  if (env->at_most.reconcile_ms == 0)
+  if (!shared())
     return admit(x);
   auto promise = self->make_response_promise<subscribed>();
   arriving.push_back({x, promise});

@@ -12,7 +12,7 @@
 //     directory, which has been asked first.
 // (5) A follower appends nothing of its clients: what the home has not answered goes to the next
 //     home before anything new, so drafts keep their order, whoever the home is.
-// (6) With several nodes, nothing is refused, or called a repeat, by what is remembered alone.
+// (6) Where others append, too, nothing is refused, or called a repeat, by what is remembered alone.
 #pragma once
 
 #include "actors/environment.hpp"
@@ -95,6 +95,8 @@ struct conversation_state {
   /// The deadline has come: nobody sees the log any more. The store removes it by its own clock.
   void forget_expired();
   void watch_expiry();
+  /// Whether others append, too.
+  [[nodiscard]] bool shared() const noexcept;
   /// Others may add to the log while somebody follows it.
   void watch_growth();
   /// Why nothing can be done now, if so.

@@ -37,7 +37,7 @@ void conversation_state::publish(const publication& x) {
   if (looking_up.contains(lookup_key(drafts)))
     return look_up(x);
   // Those that wait for another home go first.
-  auto behind = view && (!held.empty() || !unread.empty());
+  auto behind = shared() && (!held.empty() || !unread.empty());
   if (!controls.empty() || behind)
     return hold(x);
   take(x);
@@ -135,7 +135,7 @@ void conversation_state::refuse_gap(const publication& x, std::uint64_t expected
 }
 
 bool conversation_state::out_of_date(const publication& x) {
-  if (!view || x.log_read)
+  if (!shared() || x.log_read)
     return false;
   unread.push_back({x, looks + 1});
   unread.back().what.log_read = true;
@@ -148,7 +148,7 @@ bool conversation_state::may_be_there(const publication& x) {
 }
 
 bool conversation_state::look_up_again(const publication& x) {
-  if (!view || x.producer_read)
+  if (!shared() || x.producer_read)
     return false;
   // What is in flight is not in the stored row yet.
   if (producers.busy(x.drafts->producer))
@@ -219,7 +219,7 @@ void conversation_state::looked_up(const std::string& key, const model::epoch& a
   watch_idleness();
   // Of a log that is not known here, or not any more; the rows of one that was removed went with
   // it.
-  auto unknown_log = view && state.epoch.empty() && got && got->has_value();
+  auto unknown_log = shared() && state.epoch.empty() && got && got->has_value();
   if (asked != state.epoch || unknown_log) {
     for (auto x : waiting) {
       x.log_read = x.producer_read = false;

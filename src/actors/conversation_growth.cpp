@@ -15,8 +15,12 @@ constexpr std::chrono::milliseconds look_again_in{50};
 
 } // namespace
 
+bool conversation_state::shared() const noexcept {
+  return env->at_most.reconcile_ms > 0;
+}
+
 void conversation_state::wake_up() {
-  if (env->at_most.reconcile_ms == 0 || leaving)
+  if (!shared() || leaving)
     return;
   if (unavailable() || opening)
     return; // opening looks, too

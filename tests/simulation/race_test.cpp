@@ -63,3 +63,7 @@ TEST_CASE(
     "each reader of three nodes sees 1, 2, 3 … once, whoever the home is and what gets lost") {
   each_reader_sees_each_entry_once({.nodes = 3}, 3'000);
 }
+
+TEST_CASE("each reader of two nodes that know nothing of each other sees 1, 2, 3 … once") {
+  each_reader_sees_each_entry_once({.nodes = 2, .cluster = false}, 5'000);
+}

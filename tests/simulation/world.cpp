@@ -85,7 +85,7 @@ void world::build() {
         actors::log_reader,
         std::shared_ptr<store::log_reader>{truth_.watch(std::move(*store_->reader()))},
         pages_.get(), nodes_.front().env.get()));
-  if (how_.nodes > 1)
+  if (how_.nodes > 1 && how_.cluster)
     build_cluster();
   for (int i = 0; i < 4; ++i)
     clients_.push_back({.id = "client" + std::to_string(i)});
@@ -246,7 +246,7 @@ void world::settle() {
     x.member = true;
     *x.log_away = false;
   }
-  if (how_.nodes > 1)
+  if (how_.nodes > 1 && how_.cluster)
     for (const auto& x : nodes_)
       tell_members(x);
   for (int round = 0; round < 14; ++round) {

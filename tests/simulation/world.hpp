@@ -32,6 +32,8 @@ struct world_options {
   /// More than one: they share a log, links between them and ways to the log are cut, members come
   /// and go, and no two nodes learn of it at once.
   std::size_t nodes = 1;
+  /// Whether several nodes know each other; else each is the home of everything.
+  bool cluster = true;
 };
 
 class world final : public net::backend {

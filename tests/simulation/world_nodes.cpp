@@ -80,6 +80,8 @@ void world::cluster_acts() {
     auto& x = nodes_[pick(static_cast<unsigned>(nodes_.size()))];
     *x.log_away = !*x.log_away;
     truth_.tell(x.incarnation + (*x.log_away ? " cannot reach the log" : " reaches the log"));
+  } else if (!how_.cluster) {
+    return;
   } else if (what < 5) {
     // A node hears of the members as they are now, before or after others do.
     tell_members(nodes_[pick(static_cast<unsigned>(nodes_.size()))]);
