@@ -196,6 +196,8 @@ model::result<std::optional<actors::cluster_options>> cluster_of(const config& v
                 .client_url = net.port == 0 ? "" : "http://" + model::endpoint(clients, net.port)}};
 }
 
+/// Between two times that clients are sent away from a node that cannot serve them: some come back.
+constexpr std::chrono::seconds send_away_period{10};
 /// For the last commits, when the clients have used up the time of the drain.
 constexpr std::chrono::seconds last_commits{2};
 
@@ -281,16 +283,25 @@ int serve(const config& values) {
   std::printf("listening on http://%s\n", model::endpoint(values.net.address, *port).c_str());
   std::fflush(stdout);
 
-  while (!signalled(signals, std::chrono::hours{1})) {
-  }
   auto drain = std::chrono::milliseconds{values.net.drain_ms};
+  // Clients come back to the next process, or to another one, over a time that grows with the
+  // drain.
+  auto spread = 2 * drain;
+  std::chrono::steady_clock::time_point sent_away{};
+  while (!signalled(signals, std::chrono::seconds{1})) {
+    auto now = std::chrono::steady_clock::now();
+    if (!env.others_serve || now - sent_away < send_away_period)
+      continue;
+    sent_away = now;
+    spdlog::warn("this node has no lease and others have: {} connections are sent there",
+                 server.connections());
+    server.send_away(spread);
+  }
   spdlog::info("draining {} connections for at most {} ms; a second signal ends at once",
                server.connections(), drain.count());
   auto deadline = std::chrono::steady_clock::now() + drain;
   node.leave();
-  // Clients come back to the next process, or to another one, over a time that grows with the
-  // drain.
-  server.drain(2 * drain);
+  server.drain(spread);
   while (server.connections() > 0 && std::chrono::steady_clock::now() < deadline)
     if (signalled(signals, std::chrono::milliseconds{20})) {
       spdlog::warn("ended by a second signal");

@@ -17,6 +17,8 @@ constexpr std::chrono::milliseconds retry_first{100}, retry_most{2'000};
 /// Ends that have no lease wait for it; more than a cluster has nodes are not kept.
 constexpr std::size_t guests_max = 1'024;
 constexpr std::size_t complaints_max = 1'024;
+/// DESIGN §8.
+constexpr std::chrono::seconds leaseless_max{10};
 
 std::chrono::milliseconds pause_after(int failures) {
   return std::min(retry_most, retry_first * (1 << std::min(failures, 5)));
@@ -37,6 +39,7 @@ std::string reason_of(caf::actor_system& system, const caf::error& why,
 } // namespace
 
 void cluster_state::members(const member_list& x) {
+  auto lease_changed = !live || live->own != x->own;
   live = x;
   std::map<std::string, node> now;
   for (const auto& who : x->all) {
@@ -52,9 +55,15 @@ void cluster_state::members(const member_list& x) {
     made.who = who;
     made.link = self->spawn(node_link, link_options{how.own, who.incarnation, how.window_bytes},
                             directory, link_listener{self}, env);
+    self->send(made.link, atom::lease::value, live->own);
   }
   for (const auto& [incarnation, gone] : std::exchange(nodes, std::move(now)))
     self->send_exit(gone.link, caf::exit_reason::user_shutdown);
+  if (lease_changed) {
+    leaseless_since = live->own ? std::nullopt : std::optional{self->clock().now()};
+    for (const auto& [incarnation, other] : nodes)
+      self->send(other.link, atom::lease::value, live->own);
+  }
   welcome_guests();
   place();
 }
@@ -65,9 +74,29 @@ void cluster_state::linked(const std::string& incarnation, bool up) {
   if (i == nodes.end() || self->current_sender() != i->second.link || i->second.up == up)
     return;
   i->second.up = up;
+  i->second.holds_lease = false;
   i->second.failures = 0;
   i->second.retry_at = self->clock().now() + retry_first;
   place();
+}
+
+void cluster_state::lease(const std::string& incarnation, bool held) {
+  if (auto i = nodes.find(incarnation);
+      i != nodes.end() && self->current_sender() == i->second.link)
+    i->second.holds_lease = held;
+}
+
+void cluster_state::watch_lease() {
+  auto leaseless = leaseless_since && self->clock().now() - *leaseless_since >= leaseless_max;
+  env->others_serve = leaseless && others_serve();
+}
+
+bool cluster_state::others_serve() const {
+  auto linked = [](const auto& x) { return x.second.up; };
+  if (std::none_of(nodes.begin(), nodes.end(), linked))
+    return !nodes.empty();
+  return std::any_of(nodes.begin(), nodes.end(),
+                     [](const auto& x) { return x.second.up && x.second.holds_lease; });
 }
 
 void cluster_state::hello(const std::string& bytes, const link_end_actor& end) {
@@ -103,6 +132,7 @@ void cluster_state::tick() {
   self->delayed_send(self, tick_period, atom::tick::value);
   if (how.watch_strangers)
     how.watch_strangers();
+  watch_lease();
   auto now = self->clock().now();
   for (const auto& [incarnation, x] : nodes)
     if (!x.up && !x.connecting && now >= x.retry_at && how.own.incarnation < incarnation)
@@ -175,6 +205,9 @@ cluster_actor::behavior_type cluster(cluster_state::self_pointer self, cluster_s
       [&state](atom::members, const member_list& x) { state.members(x); },
       [&state](atom::linked, const std::string& incarnation, bool up) {
         state.linked(incarnation, up);
+      },
+      [&state](atom::lease, const std::string& incarnation, bool held) {
+        state.lease(incarnation, held);
       },
       [&state](atom::tick) { state.tick(); },
   };

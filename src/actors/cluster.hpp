@@ -38,6 +38,7 @@ struct cluster_state {
 
   void members(const member_list& x);
   void linked(const std::string& incarnation, bool up);
+  void lease(const std::string& incarnation, bool held);
   void hello(const std::string& bytes, const link_end_actor& end);
   void tick();
 
@@ -46,6 +47,10 @@ struct cluster_state {
   void welcome_guests();
   void connect(const std::string& incarnation);
   void place();
+  /// Whether this node has been without its lease for a while, and others have theirs.
+  void watch_lease();
+  /// Others hold leases, as they say; or none can be reached to say it.
+  [[nodiscard]] bool others_serve() const;
   /// Logs it, once for each text.
   void complain(const std::string& text);
 
@@ -53,6 +58,7 @@ struct cluster_state {
     model::member who;
     node_link_actor link;
     bool up = false;
+    bool holds_lease = false;
     bool connecting = false;
     int failures = 0;
     caf::actor_clock::time_point retry_at{};
@@ -63,6 +69,8 @@ struct cluster_state {
   cluster_settings how;
   directory_actor directory;
   member_list live;
+  /// Since when this node is without a lease.
+  std::optional<caf::actor_clock::time_point> leaseless_since;
   /// The other members, by incarnation.
   std::map<std::string, node> nodes;
   /// Ends that have said hello before their lease was seen.

@@ -12,6 +12,7 @@
 namespace confab::actors {
 
 namespace atom {
+using lease = caf::atom_constant<caf::atom("lease")>;
 using leave = caf::atom_constant<caf::atom("leave")>;
 using members = caf::atom_constant<caf::atom("members")>;
 } // namespace atom
@@ -56,8 +57,12 @@ using gate_actor = caf::typed_actor<
     // The beginning of a link, with the end that it comes from.
     caf::reacts_to<atom::hello, std::string, link_end_actor>>;
 
-/// Whether there is a link to the node of this incarnation.
-using link_listener = caf::typed_actor<caf::reacts_to<atom::linked, std::string, bool>>;
+/// What a link tells of the node of this incarnation.
+using link_listener = caf::typed_actor<
+    // Whether there is a link to it.
+    caf::reacts_to<atom::linked, std::string, bool>,
+    // Whether it holds its lease, as it says itself.
+    caf::reacts_to<atom::lease, std::string, bool>>;
 
 /// NODE_LINK: this node's end of the link to one other node.
 using node_link_actor = link_actor::extend_with<client_actor>::extend_with<link_end_actor>::extend<
@@ -65,6 +70,8 @@ using node_link_actor = link_actor::extend_with<client_actor>::extend_with<link_
     caf::reacts_to<atom::open, gate_actor>,
     // The other node has said it: welcome it.
     caf::reacts_to<atom::hello, link_end_actor>,
+    // Whether this node holds its lease: the other one is told.
+    caf::reacts_to<atom::lease, bool>,
     // To itself: send what is due; is the other end silent?
     caf::reacts_to<atom::flush>, caf::reacts_to<atom::tick>>;
 

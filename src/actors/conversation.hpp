@@ -12,7 +12,8 @@
 //     directory, which has been asked first.
 // (5) A follower appends nothing of its clients: what the home has not answered goes to the next
 //     home before anything new, so drafts keep their order, whoever the home is.
-// (6) Where others append, too, nothing is refused, or called a repeat, by what is remembered alone.
+// (6) Where others append, too, nothing is refused, or called a repeat, by what is remembered
+// alone.
 #pragma once
 
 #include "actors/environment.hpp"
@@ -109,8 +110,8 @@ struct conversation_state {
   [[nodiscard]] bool out_of_date(const publication& x);
   /// `x` is done for by what is remembered, unless it is there already.
   [[nodiscard]] bool may_be_there(const publication& x);
-  /// Those whose look is over take their turn, or are refused if the log could not be looked at; all
-  /// of them if it was opened.
+  /// Those whose look is over take their turn, or are refused if the log could not be looked at;
+  /// all of them if it was opened.
   void release_unread(bool all, const model::error* why = nullptr);
   /// Nobody has read what the log knows of its producer.
   void refuse_unread(const publication& x, const model::error& why);

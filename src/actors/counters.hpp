@@ -28,6 +28,9 @@ struct counters {
   model::counter mirrored_entries, mirror_rests;
   model::level mirrors_behind;
 
+  // Of links to other nodes: what was sent.
+  model::counter link_frames, link_bytes, link_announcements, link_drafts;
+
   // Of Pub/Sub.
   model::counter heard, spoken, unspoken;
 };

@@ -88,6 +88,8 @@ struct environment {
   log_health_board log_health;
   redis_health_board redis_health;
   node_load_board load;
+  /// This node cannot do what other nodes can: clients are better off there.
+  std::atomic<bool> others_serve{false};
   counters counted;
   /// Entries on their way to be PUBLISHed; what is beyond it is not.
   model::byte_budget spoken{16 * 1024 * 1024};

@@ -88,12 +88,24 @@ void measure_bridge(const environment& env, net::metrics& to) {
             figure(x.unspoken));
 }
 
+void measure_links(const environment& env, net::metrics& to) {
+  const auto& x = env.counted;
+  to.rising("confab_link_frames_total", "Frames sent to other nodes.", figure(x.link_frames));
+  to.rising("confab_link_bytes_total", "Bytes of frames sent to other nodes.",
+            figure(x.link_bytes));
+  to.rising("confab_link_announcements_total",
+            "States of conversations, with their newest entries, sent to nodes that follow.",
+            figure(x.link_announcements));
+  to.rising("confab_link_drafts_total", "Drafts sent to their home.", figure(x.link_drafts));
+}
+
 } // namespace
 
 void measure(const environment& x, net::metrics& to) {
   measure_log(x, to);
   measure_redis(x, to);
   measure_bridge(x, to);
+  measure_links(x, to);
 }
 
 } // namespace confab::actors

@@ -56,6 +56,7 @@ void node_link_state::come_up(const link_end_actor& x) {
   self->monitor(end);
   spdlog::info("link to {}: up", how.other);
   self->send(listener, atom::linked::value, how.other, true);
+  lease(lease_held);
   if (!std::exchange(ticking, true))
     self->delayed_send(self, tick_period, atom::tick::value);
 }
@@ -96,6 +97,14 @@ void node_link_state::tick() {
     go_down("the other node has handled nothing for a while");
 }
 
+void node_link_state::lease(bool held) {
+  lease_held = held;
+  if (!end)
+    return;
+  records.emplace_back(net::wire::lease_record{held});
+  due();
+}
+
 void node_link_state::due() {
   if (end && !std::exchange(flushing, true))
     self->send(self, atom::flush::value); // behind what is in the mailbox
@@ -107,6 +116,8 @@ void node_link_state::send_frame(std::string bytes, bool counts) {
     unacknowledged.push_back({sent, bytes.size(), self->clock().now()});
     unacknowledged_bytes += bytes.size();
   }
+  env->counted.link_frames.add();
+  env->counted.link_bytes.add(bytes.size());
   self->send(end, atom::frame::value, std::move(bytes));
 }
 
@@ -139,6 +150,7 @@ void node_link_state::add_slots(net::wire::link_frame_writer& to) {
     auto& x = its.mapped();
     to.add({x.newest->name, x.newest->state, std::move(x.runs)});
   } while (to.size() < frame_bytes && unacknowledged_bytes + to.size() < how.window_bytes);
+  env->counted.link_announcements.add(done);
   slot_order.erase(slot_order.begin(), slot_order.begin() + static_cast<std::ptrdiff_t>(done));
 }
 
@@ -215,6 +227,7 @@ node_link_actor::behavior_type node_link(node_link_state::self_pointer self, lin
       [&state](atom::hello, const link_end_actor& x) { state.accept(x); },
       [&state](atom::welcome, const std::string& bytes) { state.welcome(bytes); },
       [&state](atom::frame, const std::string& bytes) { state.frame(bytes); },
+      [&state](atom::lease, bool held) { state.lease(held); },
       [&state](atom::flush) { state.flush(); },
       [&state](atom::tick) { state.tick(); },
   };

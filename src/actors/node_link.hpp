@@ -49,6 +49,7 @@ struct node_link_state {
   void frame(const std::string& bytes);
   void flush();
   void tick();
+  void lease(bool held);
   void down(const caf::down_msg& x);
   void come_up(const link_end_actor& end);
   void go_down(const std::string& why);
@@ -65,6 +66,7 @@ struct node_link_state {
   void append(const net::wire::append_record& x, const follower_actor& from);
   void take(const net::wire::answer_record& x);
   void take(const net::wire::announcement_record& x);
+  void take(const net::wire::lease_record& x);
   void pass_answers();
 
   // As the home's end.
@@ -98,6 +100,8 @@ struct node_link_state {
   bool saying_hello = false;
   /// Why it was refused last.
   std::string refused;
+  /// Whether this node holds its lease.
+  bool lease_held = false;
   std::uint64_t sent = 0, handled = 0;
   bool ack_due = false, flushing = false, ticking = false;
   struct sent_frame {

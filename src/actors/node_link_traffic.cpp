@@ -39,6 +39,7 @@ void node_link_state::append(const net::wire::append_record& x, const follower_a
   forwards.emplace(request, forwarded{from, x.request});
   auto& made = std::get<net::wire::append_record>(records.emplace_back(x));
   made.request = request;
+  env->counted.link_drafts.add(x.drafts->drafts.size());
   due();
 }
 
@@ -62,6 +63,10 @@ void node_link_state::take(const net::wire::announcement_record& x) {
   if (auto i = following.find(*x.name); i != following.end())
     self->send(i->second, atom::announce::value,
                std::make_shared<const net::wire::announcement_record>(x));
+}
+
+void node_link_state::take(const net::wire::lease_record& x) {
+  self->send(listener, atom::lease::value, how.other, x.held);
 }
 
 void node_link_state::take(const net::wire::unfollow_record& x) {

@@ -41,7 +41,7 @@ enum class code : std::uint8_t {
   log_damaged,          ///< The log's bytes are not what was written. Permanent.
   overloaded,           ///< More is queued than the server holds. Temporary.
   superseded,           ///< The same client subscribed through another connection. Permanent.
-  draining,             ///< The server is about to stop. Temporary.
+  draining,             ///< The server sends its clients away. Temporary.
   unsupported,          ///< The request's method or media type is not taken here. Permanent.
   forbidden,            ///< Not allowed to whoever asks. Permanent.
   timeout,              ///< The request took too long to arrive. Temporary.

@@ -324,7 +324,7 @@ void http_connection::drain(std::int64_t) {
       return cut();
     stage_ = stage::closing;
   } else if (stage_ == stage::lines) {
-    lines_->stop({model::code::draining, "the server is about to stop"});
+    lines_->stop({model::code::draining, "this server sends its clients away"});
   } else if (poll_) {
     poll_->deadline_ms = 0;
   }

@@ -115,6 +115,10 @@ void server::drain(std::chrono::milliseconds spread) {
     acceptor_->close(ignored);
     pause_->cancel();
   });
+  send_away(spread);
+}
+
+void server::send_away(std::chrono::milliseconds spread) {
   for (auto& x : threads_)
     asio::post(x->context(), [&thread = *x, spread] {
       std::minstd_rand random{std::random_device{}()};

@@ -1,4 +1,4 @@
-// The listener and the I/O threads: accepts, spreads, drains, stops.
+// The listener and the I/O threads: accepts, spreads, sends away, drains, stops.
 #pragma once
 
 #include "net/io_thread.hpp"
@@ -23,6 +23,9 @@ public:
   /// No new connections; every client is told to reconnect elsewhere or later, spread over
   /// `spread`, once its drafts are answered. Any thread.
   void drain(std::chrono::milliseconds spread);
+
+  /// Every client that is here now is told so, and new ones may come. Any thread.
+  void send_away(std::chrono::milliseconds spread);
 
   [[nodiscard]] std::size_t connections() const noexcept { return shared_.gate.inside(); }
 

@@ -15,7 +15,7 @@ public:
   /// Time has come to look after heartbeats and deadlines.
   /// @returns when to look again, on the hub's clock; 0: never.
   virtual std::int64_t due(std::int64_t now_ms) = 0;
-  /// The server is about to stop: say goodbye when what was asked is answered.
+  /// Clients are to go elsewhere, or to come back later: say goodbye when what was asked is answered.
   virtual void drain(std::int64_t reconnect_ms) = 0;
   /// Ends now.
   virtual void cut() = 0;

@@ -198,7 +198,7 @@ void websocket_session::take_message(std::string_view text) {
 void websocket_session::handle(publish_command& x) {
   if (reconnect_ms_ >= 0)
     return refuse(std::move(x.ref), std::move(x.name),
-                  {model::code::draining, "the server is about to stop; publish again after "
+                  {model::code::draining, "this server sends its clients away; publish again after "
                                           "connecting again"});
   ++unanswered_;
   unanswered_bytes_ += x.drafts->bytes();

@@ -67,6 +67,8 @@ std::string some_frame() {
   auto name = std::make_shared<const model::conversation_name>(room());
   to.add(announcement_record{name, state(9), {some_run(5, 2), some_run(7, 3)}});
   to.add(announcement_record{name, {.life = model::lifecycle::deleted}, {}});
+  to.add(lease_record{true});
+  to.add(lease_record{false});
   return std::move(to).finish();
 }
 
@@ -77,7 +79,9 @@ TEST_CASE("a frame comes back as it was written") {
   REQUIRE(read);
   CHECK(read->serial == 5);
   CHECK(read->acked == 300);
-  REQUIRE(read->records.size() == 8);
+  REQUIRE(read->records.size() == 10);
+  CHECK(std::get<lease_record>(read->records[8]).held);
+  CHECK_FALSE(std::get<lease_record>(read->records[9]).held);
   CHECK(std::get<follow_record>(read->records[0]).name == room());
   CHECK(std::get<unfollow_record>(read->records[1]).name == room());
   CHECK(std::get<wake_record>(read->records[2]).name == room());

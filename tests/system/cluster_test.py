@@ -18,13 +18,14 @@ import time
 
 from cluster_support import HOWS, LEASE_MS, Cluster, Load, Node, stream_of
 from redis_support import redis_server
-from support import (PATIENCE_S, SEED, Client, Patient, Wire, equal, eventually, expect, info, log_of, post, ready, request,
+from support import (CONFAB, PATIENCE_S, SEED, Client, Patient, Wire, equal, eventually, expect, info, log_of, post, ready, request,
                      run, scratch)
 
 # Of each case with load.
 SECONDS = float(os.environ.get("CONFAB_CLUSTER_S", "5"))
 CLIENTS = int(os.environ.get("CONFAB_CLUSTER_CLIENTS", "60"))
 CONVERSATIONS = 60
+NEXT = os.environ.get("CONFAB_NEXT") or os.path.join(os.path.dirname(CONFAB), "tests", "confab_next")
 WRITERS = 20
 FAILOVERS = 20 if SECONDS >= 100 else 3
 # Longer than a lease, so that a node's part is taken over.
@@ -190,7 +191,7 @@ def cursors_work_from_every_node():
 # --- trouble
 
 
-async def under(trouble, count=3, relays=False, options=(), **more):
+async def under(trouble, count=3, relays=False, options=(), turns=3, **more):
     """Runs `trouble(cluster, load, rng, more)` again and again under load, and checks everything afterwards."""
     rng = random.Random(SEED)
     names = [f"room/{i}" for i in range(CONVERSATIONS)]
@@ -200,7 +201,7 @@ async def under(trouble, count=3, relays=False, options=(), **more):
         await asyncio.sleep(0.5)
         deadline = time.monotonic() + SECONDS
         times = 0
-        while time.monotonic() < deadline or times < 3:
+        while time.monotonic() < deadline or times < turns:
             await trouble(cluster, load, rng, times)
             times += 1
             load.fail()
@@ -274,6 +275,55 @@ async def nothing_is_lost_while_a_node_is_cut_off_from_all():
             x.heal()
         await asyncio.sleep(rng.random() * 2)
     await under(trouble, relays=True, options=("--redis.command_ms=1000", "--redis.reconnect_ms=300"))
+
+
+def a_node_that_is_cut_off_sends_its_clients_away():
+    with redis_server() as store, Cluster(store, 3, "--net.drain_ms=500", relays=True) as cluster:
+        wires = [Wire(x) for x in cluster.nodes]
+        for wire in wires:
+            wire.subscribe("c", after="start")
+            wire.until_live("c")
+        # Redis is away for all: nowhere it is better.
+        for x in cluster.nodes:
+            x.redis.cut("refuse")
+        time.sleep(LEASE_MS / 1000 + 12)
+        for wire in wires:
+            wire.silent()
+        for x in cluster.nodes:
+            x.redis.heal()
+        cluster.until_whole()
+        cut, *others = cluster.nodes
+        cut.redis.cut("refuse")
+        time.sleep(LEASE_MS / 1000 + 9)
+        equal(wires[0].next("goodbye")["reason"], "draining")
+        expect(ready(cut).status == 503, "it says that it is not ready")
+        cut.redis.heal()
+        cluster.until_whole()
+        for wire in wires[1:]:
+            receipt = wire.publish("c", "they are still here")
+            for x in wires[1:]:
+                equal(x.next("entry", "c")["seq"], receipt["seq"])
+        # It serves again, and nobody is sent away any more.
+        with Wire(cut) as again:
+            again.subscribe("c", after="start")
+            again.entries(2)
+            again.until_live("c")
+            time.sleep(2)
+            again.silent()
+
+
+async def nothing_is_lost_while_nodes_are_upgraded():
+    """One after the other, as docs/operations.md says, to a version that says more over links; and back."""
+    async def trouble(cluster, load, rng, times):
+        node = cluster.nodes[times % 3]
+        await asyncio.to_thread(node.stop)  # expects status 0
+        node.program = NEXT if times < 3 else CONFAB
+        await asyncio.to_thread(node.start)
+        await asyncio.to_thread(cluster.until_whole)
+        if times == 2:
+            equal([x.program for x in cluster.nodes], [NEXT] * 3)
+        await asyncio.sleep(rng.random())
+    await under(trouble, turns=6)
 
 
 # --- two homes, and a log that changed
@@ -848,7 +898,8 @@ run(three_nodes_are_one_server, many_drafts_at_once_on_each_node_make_one_order,
     closing_and_deletion_are_seen_on_every_node, a_retry_at_another_node_gets_the_first_receipt,
     cursors_work_from_every_node, nothing_is_lost_while_nodes_are_killed, nothing_is_lost_while_nodes_hang,
     nothing_is_lost_while_links_are_cut, nothing_is_lost_while_redis_is_cut_from_one_node,
-    nothing_is_lost_while_a_node_is_cut_off_from_all, two_homes_make_one_order,
+    nothing_is_lost_while_a_node_is_cut_off_from_all, nothing_is_lost_while_nodes_are_upgraded,
+    a_node_that_is_cut_off_sends_its_clients_away, two_homes_make_one_order,
     a_producer_may_be_retried_at_the_other_of_two_homes, a_deletion_at_one_of_two_homes_is_a_reset_for_all,
     a_client_resumes_at_a_node_that_has_not_heard_yet, a_refused_first_number_is_not_overtaken_by_the_second,
     a_log_that_went_back_resets_everybody, a_home_that_ends_moves_its_conversations_first,

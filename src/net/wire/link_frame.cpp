@@ -10,7 +10,7 @@ namespace confab::net::wire {
 
 namespace {
 
-enum class kind : std::uint8_t { follow = 1, unfollow, wake, append, answer, announcement };
+enum class kind : std::uint8_t { follow = 1, unfollow, wake, append, answer, announcement, lease };
 
 constexpr std::string_view magic = "confab link";
 constexpr std::size_t word_bytes_max = 256;
@@ -253,6 +253,8 @@ std::optional<link_record> read_record(kind what, link_bytes_reader& in,
     return read_answer(in);
   case kind::announcement:
     return read_announcement(in, budget);
+  case kind::lease:
+    return lease_record{in.number(1) == 1};
   }
   return std::nullopt;
 }
@@ -303,6 +305,10 @@ link_frame_writer::link_frame_writer(std::uint64_t serial, std::uint64_t acked) 
   add_leb128(bytes_, acked);
 }
 
+std::string link_frame_writer::finish() && {
+  return std::move(bytes_);
+}
+
 void link_frame_writer::add(const follow_record& x) {
   add_named(bytes_, kind::follow, x.name);
 }
@@ -313,6 +319,10 @@ void link_frame_writer::add(const unfollow_record& x) {
 
 void link_frame_writer::add(const wake_record& x) {
   add_named(bytes_, kind::wake, x.name);
+}
+
+void link_frame_writer::add(const lease_record& x) {
+  add_record(bytes_, kind::lease, x.held ? "\x01" : std::string_view{"\0", 1});
 }
 
 void link_frame_writer::add(const append_record& x) {

@@ -78,8 +78,13 @@ struct announcement_record {
   std::vector<model::run_ptr> newest;
 };
 
+/// Whether the sender holds its lease; at first, and whenever it changes.
+struct lease_record {
+  bool held = false;
+};
+
 using link_record = std::variant<follow_record, unfollow_record, wake_record, append_record,
-                                 answer_record, announcement_record>;
+                                 answer_record, announcement_record, lease_record>;
 
 struct link_frame {
   /// 1, 2, 3 … from each side of a link.
@@ -105,9 +110,10 @@ public:
   void add(const answer_record& x);
   /// Entries are encoded once per run, whatever the number of links.
   void add(const announcement_record& x);
+  void add(const lease_record& x);
 
   [[nodiscard]] std::size_t size() const noexcept { return bytes_.size(); }
-  [[nodiscard]] std::string finish() && { return std::move(bytes_); }
+  [[nodiscard]] std::string finish() &&;
 
 private:
   std::string bytes_;
