@@ -12,7 +12,6 @@
 namespace confab::actors {
 
 namespace atom {
-using leave = caf::atom_constant<caf::atom("leave")>;
 using members = caf::atom_constant<caf::atom("members")>;
 } // namespace atom
 
