@@ -72,8 +72,6 @@ void check_channels(const config::redis_group& x, const complaint& complain) {
     complain("redis.pubsub_in", x.pubsub_in + ' ' + in.why().detail);
   if (!x.pubsub_out.empty() && !out)
     complain("redis.pubsub_out", x.pubsub_out + ' ' + out.why().detail);
-  if (x.role == redis_role::log && !(x.pubsub_in + x.pubsub_out).empty())
-    complain("redis.pubsub_in", "and redis.pubsub_out need redis.role = bridge");
   if (x.pubsub_in.empty() || x.pubsub_out.empty() || !in || !out)
     return;
   if (in->name_of(out->channel_of(*model::conversation_name::parse("x"))))

@@ -150,8 +150,9 @@ open_log(const config& values, const std::vector<model::retention_rule>& retenti
 
 /// How streams of Redis are copied and mirrored, or only listened to, if there is Redis. Errors: as
 /// `redis_options_of`.
-model::result<std::optional<actors::streams_options>> streams_of(const config::redis_group& x) {
+model::result<std::optional<actors::streams_options>> streams_of(const config& values) {
   using maybe = std::optional<actors::streams_options>;
+  const auto& x = values.redis;
   if (x.address.empty())
     return maybe{};
   auto how = redis_options_of(x);
@@ -166,7 +167,8 @@ model::result<std::optional<actors::streams_options>> streams_of(const config::r
                 .claim_ms = static_cast<std::int64_t>(x.claim_ms),
                 .gone_ms = static_cast<std::int64_t>(x.gone_ms),
                 .pubsub_in = x.pubsub_in,
-                .pubsub_out = x.pubsub_out}};
+                .pubsub_out = x.pubsub_out,
+                .cluster = values.cluster.port == 0 ? "" : values.cluster.name}};
 }
 
 /// How this node is one of several; nothing: it is alone. Errors: as `redis_options_of`.
@@ -250,7 +252,7 @@ int serve(const config& values) {
       std::move(incarnation)};
   env.wall_ms = wall_ms;
   env.pause = [](std::chrono::microseconds x) { std::this_thread::sleep_for(x); };
-  auto streams = streams_of(values.redis);
+  auto streams = streams_of(values);
   if (!streams) {
     spdlog::critical("{}", streams.why().detail);
     return 1;

@@ -51,6 +51,14 @@ TEST_CASE("channels without a place for the name, or that would feed themselves,
   CHECK(errors("*", "a:{name}") == 1);
 }
 
+TEST_CASE("channels are served whoever holds the log") {
+  auto loaded = load_config(std::nullopt, std::vector{given("redis.address", "127.0.0.1:6379"),
+                                                      given("redis.role", "log"),
+                                                      given("redis.pubsub_in", "in:*"),
+                                                      given("redis.pubsub_out", "out:{name}")});
+  CHECK(loaded.errors.empty());
+}
+
 TEST_CASE("a retention rule that cannot be read is refused when the server starts") {
   CHECK(only_error(load("[store]\nretention = \"room:* soon - -\"\n"))
             .starts_with("config.ini:2: store.retention: rule 1 ('room:* soon - -'): "));

@@ -21,6 +21,7 @@ using gone = caf::atom_constant<caf::atom("gone")>;
 using expire = caf::atom_constant<caf::atom("expire")>;
 using hello = caf::atom_constant<caf::atom("hello")>;
 using idle = caf::atom_constant<caf::atom("idle")>;
+using leave = caf::atom_constant<caf::atom("leave")>;
 using look = caf::atom_constant<caf::atom("look")>;
 using linked = caf::atom_constant<caf::atom("linked")>;
 using locate = caf::atom_constant<caf::atom("locate")>;

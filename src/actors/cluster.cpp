@@ -175,6 +175,10 @@ void cluster_state::place() {
     }
   view->homes = model::placement{std::move(incarnations)};
   view->whole = view->links.size() == nodes.size();
+  if (live->own)
+    view->live.push_back(view->own);
+  for (const auto& [incarnation, x] : nodes)
+    view->live.push_back(incarnation);
   self->send(directory, atom::placed::value, cluster_view_ptr{std::move(view)});
 }
 

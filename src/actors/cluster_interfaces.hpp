@@ -13,7 +13,6 @@ namespace confab::actors {
 
 namespace atom {
 using lease = caf::atom_constant<caf::atom("lease")>;
-using leave = caf::atom_constant<caf::atom("leave")>;
 using members = caf::atom_constant<caf::atom("members")>;
 } // namespace atom
 

@@ -41,6 +41,7 @@ void conversation_state::open() {
             if (unsettled && streams.mirror)
               self->send(streams.mirror, atom::grew::value, *of, state, model::seq{});
             announce({});
+            speak_of_growth();
             admit_all();
             release_unread(true);
             run_controls();
@@ -272,6 +273,7 @@ void conversation_state::changed(const control& by, const state_changed& got) {
   } else {
     become(*got);
     announce({});
+    speak_of_growth();
   }
   if (home)
     self->send(home, atom::wake_up::value, *of);

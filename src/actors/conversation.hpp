@@ -149,6 +149,8 @@ struct conversation_state {
   void forward(const publication& x);
   /// For old consumers, who listen on a channel.
   void speak(const spoken_runs& newest);
+  /// The same where the log itself is in Redis.
+  void speak_of_growth();
   /// The next closing or deleting, if nothing is in flight. CAF handles the latest `await` first,
   /// so there is one at a time: an opening, or a control.
   void run_controls();

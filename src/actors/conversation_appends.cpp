@@ -226,6 +226,8 @@ void conversation_state::settle(const commit_report& x, answer_batches& answers)
   auto newest = runs.finish();
   if (streams.speaker)
     speak(newest);
+  if (streams.stream_speaker)
+    self->send(streams.stream_speaker, atom::look::value, *of);
   announce(std::move(newest));
   if (published.value > 0 && streams.mirror)
     self->send(streams.mirror, atom::grew::value, *of, state, published);

@@ -15,7 +15,8 @@ void conversation_state::placed(const cluster_view_ptr& x) {
   if (home)
     self->send(home, atom::follow::value, *of, caf::actor_cast<follower_actor>(self));
   else
-    wake_up(); // whoever was home may have appended what was not told here
+    wake_up();       // whoever was home may have appended what was not told here
+  speak_of_growth(); // and may not have published it
   // Whether the home before has appended them is not known: their numbers tell the next one.
   for (auto& [request, draft] : std::exchange(forwards, {})) {
     draft.retried = true;

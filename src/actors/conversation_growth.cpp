@@ -51,11 +51,13 @@ void conversation_state::looked(const opened& x) {
   } else if (replaced) {
     know(*x);
     announce({});
+    speak_of_growth();
   } else if (!overtaken && !state.epoch.empty() && (x->state != state || x->settings != settings)) {
     settings = x->settings;
     state = x->state;
     place_again();
     announce({});
+    speak_of_growth();
   }
   for (auto& each : std::exchange(looked_for, {}))
     each.answer.deliver(x ? admit(each.who) : subscribed{x.why()});
@@ -63,6 +65,12 @@ void conversation_state::looked(const opened& x) {
   if (again)
     wake_up();
   watch_idleness();
+}
+
+void conversation_state::speak_of_growth() {
+  // Of several nodes the home does.
+  if (streams.stream_speaker && !home)
+    self->send(streams.stream_speaker, atom::look::value, *of);
 }
 
 void conversation_state::release_unread(bool all, const model::error* why) {

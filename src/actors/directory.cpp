@@ -43,23 +43,26 @@ bool directory_state::wake_up(const model::conversation_name& x) {
   return true;
 }
 
-bool directory_state::wake_home(const model::conversation_name& x, const std::string& origin) {
-  if (!view)
-    return wake_up(x);
-  const auto& home = view->homes.home_of(x);
-  if (!origin.empty() && origin == home)
+caf::result<bool> directory_state::wake_home(const model::conversation_name& x,
+                                             const std::string& origin) {
+  auto told = true;
+  if (view && !origin.empty() && origin == view->homes.home_of(x))
     return false;
-  auto way = view->way_home(x);
-  if (!way)
-    return wake_up(x);
-  self->send(way, atom::wake_up::value, x);
-  return true;
+  if (auto way = view ? view->way_home(x) : link_actor{})
+    self->send(way, atom::wake_up::value, x);
+  else
+    told = wake_up(x);
+  if (streams.stream_speaker)
+    return self->delegate(streams.stream_speaker, atom::wake::value, x);
+  return told;
 }
 
 void directory_state::placed(const cluster_view_ptr& x) {
   view = x;
   for (const auto& [name_of_it, actor] : active)
     self->send(actor, atom::placed::value, x);
+  if (streams.listener)
+    self->send(streams.listener, atom::placed::value, x);
   count();
 }
 
@@ -102,6 +105,7 @@ directory_actor::behavior_type directory(directory_state::self_pointer self,
     for (const auto& [name, x] : state.active)
       state.self->send_exit(x, why.reason);
     state.active.clear();
+    state.streams = {};
     state.view = nullptr;
     state.self->quit(why.reason);
   });

@@ -19,7 +19,7 @@ struct directory_state {
   conversation_actor lookup(const model::conversation_name& x);
   /// @returns whether it was active.
   bool wake_up(const model::conversation_name& x);
-  bool wake_home(const model::conversation_name& x, const std::string& origin);
+  caf::result<bool> wake_home(const model::conversation_name& x, const std::string& origin);
   void placed(const cluster_view_ptr& x);
   void passivate(const model::conversation_name& x, const conversation_actor& who);
   /// What this node carries, for `environment::load`.

@@ -236,7 +236,7 @@ using directory_actor = caf::typed_actor<
     // begin.
     caf::replies_to<atom::wake_up, model::conversation_name>::with<bool>,
     // The same, wherever its home is, by a pointer with this mark of whoever put it there: a home
-    // knows what it has appended itself. Answers whether anybody was told.
+    // knows what it has appended itself. Answers when whoever wants to know was told.
     caf::replies_to<atom::wake_up, model::conversation_name, std::string>::with<bool>,
     // Nodes have come or gone.
     caf::reacts_to<atom::placed, cluster_view_ptr>,

@@ -66,6 +66,8 @@ struct cluster_view {
   std::map<std::string, link_actor> links;
   /// Every live node can be reached.
   bool whole = true;
+  /// All live nodes, also those that cannot be reached.
+  std::vector<std::string> live;
 
   /// Null: this node is the conversation's home.
   [[nodiscard]] link_actor way_home(const model::conversation_name& x) const {

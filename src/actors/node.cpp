@@ -65,7 +65,7 @@ model::status node::start(net::pages& pages, std::size_t readers,
                           const std::optional<streams_options>& streams) {
   std::shared_ptr<store::log_writer> session{log_.writer()};
   if (streams) {
-    auto joining = redis_streams::open(*streams, *session, env_);
+    auto joining = redis_streams::open(*streams, log_, *session, env_);
     if (!joining)
       return joining.why();
     streams_ = std::move(*joining);
@@ -96,6 +96,9 @@ model::status node::start(net::pages& pages, std::size_t readers,
 }
 
 void node::leave() {
+  // While its drafts still find their homes.
+  if (streams_)
+    streams_->hand_over(system_);
   if (cluster_)
     cluster_->leave();
 }

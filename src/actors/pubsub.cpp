@@ -18,23 +18,48 @@ constexpr int messages_max = 256;
 constexpr std::size_t unanswered_max = 1024;
 constexpr std::size_t unanswered_bytes_max = 8 * 1024 * 1024;
 constexpr std::chrono::milliseconds retry_wait{500};
+/// Members are looked for more often.
+constexpr std::int64_t list_patience_ms = 2'000;
 
 } // namespace
 
+void pubsub_listener_state::open(const directory_actor& x) {
+  directory = x;
+  self->send(self, atom::work::value);
+}
+
+void pubsub_listener_state::placed(const cluster_view_ptr& x) {
+  if (among)
+    among->know(x->live, env->wall_ms());
+}
+
+caf::result<bool> pubsub_listener_state::leave() {
+  if (among)
+    among->leave(env->wall_ms());
+  auto promise = self->make_response_promise<bool>();
+  leaving.push_back(promise);
+  return promise;
+}
+
+void pubsub_listener_state::answer_leaving() {
+  // One that is alone leaves its messages to nobody.
+  if (unanswered.empty() && (!among || among->left()))
+    for (auto& x : std::exchange(leaving, {}))
+      x.deliver(true);
+}
+
 void pubsub_listener_state::work() {
+  answer_leaving();
   auto step = redis->connect();
-  if (step && !listening) {
-    step = redis->listen();
-    listening = static_cast<bool>(step);
-  }
-  if (step && unanswered.size() < unanswered_max && unanswered_bytes < unanswered_bytes_max) {
-    auto heard = hear();
-    if (!heard)
-      step = heard.why();
-  }
+  if (step && !listening)
+    step = listen();
+  if (step)
+    step = publish_list();
+  auto full = unanswered.size() >= unanswered_max || unanswered_bytes >= unanswered_bytes_max;
+  if (step && !full)
+    step = hear();
   if (step) {
     env->redis_health.up("listeners");
-    auto full = unanswered.size() >= unanswered_max || unanswered_bytes >= unanswered_bytes_max;
     if (full)
       return self->delayed_send(self, std::chrono::milliseconds{10}, atom::work::value);
     return self->send(self, atom::work::value);
@@ -46,21 +71,53 @@ void pubsub_listener_state::work() {
                      atom::work::value);
 }
 
-model::result<bool> pubsub_listener_state::hear() {
-  auto some = false;
+model::status pubsub_listener_state::listen() {
+  if (among)
+    among->begin_again();
+  auto done = redis->listen();
+  listening = static_cast<bool>(done);
+  return done;
+}
+
+model::status pubsub_listener_state::publish_list() {
+  auto list = among ? among->due(env->wall_ms()) : std::string{};
+  if (list.empty())
+    return model::nothing{};
+  store::channel_message message{list_channel, std::move(list)};
+  auto said = list_speaker->say({&message, 1});
+  // It is due again.
+  if (!said && complaints.allows(env->wall_ms()))
+    spdlog::warn("pubsub: the other nodes were not told which ones there are: {}",
+                 said.why().detail);
+  return model::nothing{};
+}
+
+model::status pubsub_listener_state::hear() {
   for (int i = 0; i < messages_max; ++i) {
-    auto got = redis->hear(some ? 0 : hear_ms);
+    auto got = redis->hear(i > 0 ? 0 : hear_ms);
     if (!got)
       return got.why();
     if (!*got)
       break;
-    some = true;
-    if (auto to = pattern->name_of((*got)->channel))
-      append(*to, (*got)->payload);
-    else if (complaints.allows(env->wall_ms()))
-      spdlog::warn("pubsub: a message whose channel names no conversation was left out");
+    take(**got);
   }
-  return some;
+  return model::nothing{};
+}
+
+void pubsub_listener_state::take(const store::heard_message& x) {
+  if (among && x.what.channel == list_channel) {
+    if (x.pattern != list_channel)
+      return; // by the pattern of old producers it comes, too
+    auto heard = among->heard(x.what.payload, env->wall_ms());
+    if (!heard && complaints.allows(env->wall_ms()))
+      spdlog::warn("pubsub: what was published on {} {}", list_channel, heard.why().detail);
+    return;
+  }
+  auto to = pattern->name_of(x.what.channel);
+  if (to && (!among || among->takes(*to)))
+    append(*to, x.what.payload);
+  else if (!to && complaints.allows(env->wall_ms()))
+    spdlog::warn("pubsub: a message whose channel names no conversation was left out");
 }
 
 void pubsub_listener_state::append(const model::conversation_name& to, const std::string& payload) {
@@ -116,38 +173,46 @@ void pubsub_listener_state::receipts(const append_answers& x) {
 }
 
 pubsub_listener_actor::behavior_type pubsub_listener(pubsub_listener_state::self_pointer self,
-                                                     store::redis_options redis,
-                                                     std::string pattern, directory_actor directory,
-                                                     environment* env) {
+                                                     listening_options how, environment* env) {
   abort_on_exceptions(*self);
   auto& state = self->state;
   state.env = env;
-  state.pattern = *model::channel_pattern::parse(pattern, "*");
-  state.redis.emplace(std::move(redis), std::move(pattern));
-  state.directory = std::move(directory);
-  self->send(self, atom::work::value);
+  state.pattern = *model::channel_pattern::parse(how.channels, "*");
+  state.list_channel = std::move(how.list_channel);
+  std::vector<std::string> patterns{how.channels};
+  if (!state.list_channel.empty()) {
+    patterns.push_back(state.list_channel);
+    state.among.emplace(env->incarnation, list_patience_ms);
+    state.list_speaker.emplace(how.redis);
+  }
+  state.redis.emplace(std::move(how.redis), std::move(patterns));
   return {
       [&state](atom::receipts, const append_answers& x) { state.receipts(x); },
       [](atom::superseded, const model::conversation_name&) {
         // It subscribes to nothing.
       },
+      [&state](atom::open, const directory_actor& x) { state.open(x); },
+      [&state](atom::placed, const cluster_view_ptr& x) { state.placed(x); },
+      [&state](atom::leave) { return state.leave(); },
       [&state](atom::append, std::uint64_t request) { state.send_out(request); },
       [&state](atom::work) { state.work(); },
   };
+}
+
+std::string spoken_message(const model::conversation_name& of, const model::entry& x) {
+  std::string json = R"({"conversation":)";
+  net::wire::add_string(json, of.text());
+  json += ',';
+  net::wire::add_entry_members(json, x);
+  return json += '}';
 }
 
 void pubsub_speaker_state::say(const model::conversation_name& of,
                                const std::vector<model::run_ptr>& newest) {
   std::vector<store::channel_message> messages;
   for (const auto& run : newest) {
-    for (const auto& x : run->entries()) {
-      std::string json = R"({"conversation":)";
-      net::wire::add_string(json, of.text());
-      json += ',';
-      net::wire::add_entry_members(json, x);
-      json += '}';
-      messages.push_back({channels->channel_of(of), std::move(json)});
-    }
+    for (const auto& x : run->entries())
+      messages.push_back({channels->channel_of(of), spoken_message(of, x)});
     env->spoken.give_back(run->bytes());
   }
   auto said = redis->say(messages);

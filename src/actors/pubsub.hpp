@@ -5,14 +5,24 @@
 #include "actors/quiet_log.hpp"
 #include "actors/redis_interfaces.hpp"
 #include "model/channel.hpp"
+#include "model/listeners.hpp"
 #include "store/redis_channels.hpp"
 
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
+#include <caf/typed_response_promise.hpp>
 
 #include <unordered_map>
 
 namespace confab::actors {
+
+struct listening_options {
+  store::redis_options redis;
+  /// With `*`.
+  std::string channels;
+  /// Where the listeners of several nodes publish who is there; empty: this node is alone.
+  std::string list_channel = {};
+};
 
 /// Hears what others PUBLISH and appends it. What is published while it is not connected is lost,
 /// as Pub/Sub is; what it has heard is appended once, also over outcomes that nobody knows.
@@ -21,15 +31,23 @@ struct pubsub_listener_state {
 
   explicit pubsub_listener_state(self_pointer parent) : self{parent} {}
 
+  void open(const directory_actor& x);
+  void placed(const cluster_view_ptr& x);
+  caf::result<bool> leave();
   void work();
   void receipts(const append_answers& x);
 
   // Steps of the above.
 
-  /// @returns whether something came.
-  [[nodiscard]] model::result<bool> hear();
+  [[nodiscard]] model::status listen();
+  [[nodiscard]] model::status hear();
+  void take(const store::heard_message& x);
+  /// Tells all listeners which nodes there are, if that is due.
+  [[nodiscard]] model::status publish_list();
   void append(const model::conversation_name& to, const std::string& payload);
   void send_out(std::uint64_t request);
+
+  void answer_leaving();
 
   struct waiting {
     model::conversation_name to;
@@ -40,20 +58,26 @@ struct pubsub_listener_state {
   environment* env = nullptr;
   std::optional<store::channel_listener> redis;
   std::optional<model::channel_pattern> pattern;
+  std::string list_channel;
+  /// Nothing: this node is alone.
+  std::optional<model::listeners> among;
+  std::optional<store::channel_speaker> list_speaker;
   bool listening = false;
   directory_actor directory;
   quiet_log complaints;
   std::unordered_map<std::uint64_t, waiting> unanswered;
   std::size_t unanswered_bytes = 0;
   std::uint64_t last_request = 0;
+  std::vector<caf::typed_response_promise<bool>> leaving;
 
   static inline const char* name = "pubsub_listener";
 };
 
 pubsub_listener_actor::behavior_type pubsub_listener(pubsub_listener_state::self_pointer self,
-                                                     store::redis_options redis,
-                                                     std::string pattern, directory_actor directory,
-                                                     environment* env);
+                                                     listening_options how, environment* env);
+
+/// What old consumers get for an entry.
+[[nodiscard]] std::string spoken_message(const model::conversation_name& of, const model::entry& x);
 
 /// PUBLISHes entries once they are durable: to those who listen then, as Pub/Sub is.
 struct pubsub_speaker_state {

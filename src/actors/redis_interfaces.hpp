@@ -5,6 +5,10 @@
 //                         └── XACK, once it was copied ────┼──────┘                grew │
 //   stream:conversation:{name} ──XRANGE────────────────────┘                            v
 //   stream:conversation:{name} <───────────────────────────────────────────────── STREAM_MIRROR
+//
+// In role log pointers wake conversations, and only channels are left to serve:
+//
+//   channels ──> PUBSUB_LISTENER ──append──> CONVERSATION ──look──> STREAM_SPEAKER ──> channels
 #pragma once
 
 #include "actors/interfaces.hpp"
@@ -69,23 +73,45 @@ using stream_mirror_actor = caf::typed_actor<
 
 // PUB/SUB ---------------------------------------------------------------------------------------
 
-/// PUBSUB_LISTENER: appends what others PUBLISH; to the conversation it is one more publisher.
+/// PUBSUB_LISTENER: appends what others PUBLISH; to the conversation it is one more publisher. Of
+/// several nodes that hear the same message, one appends it.
 using pubsub_listener_actor = client_actor::extend<
+    // Before all else: where conversations are found.
+    caf::reacts_to<atom::open, directory_actor>,
+    // Nodes have come or gone.
+    caf::reacts_to<atom::placed, cluster_view_ptr>,
+    // A planned end: answered when the other nodes append what is published from now on, and what
+    // this one took has its receipt.
+    caf::replies_to<atom::leave>::with<bool>,
     // To itself: publish one again whose append has failed; hear what is new.
     caf::reacts_to<atom::append, std::uint64_t>, caf::reacts_to<atom::work>>;
 
 using spoken_runs = std::vector<model::run_ptr>;
 
-/// PUBSUB_SPEAKER: PUBLISHes entries.
+/// PUBSUB_SPEAKER: PUBLISHes entries of this node's log.
 using pubsub_speaker_actor = caf::typed_actor<
     // These were appended; their bytes were taken from `environment::spoken`.
     caf::reacts_to<atom::publish, model::conversation_name, spoken_runs>>;
 
-/// Whom a conversation tells about itself; null where nobody wants to know.
+/// STREAM_SPEAKER: PUBLISHes what stands in streams, where these are the log: each entry once,
+/// whichever node is told of it first.
+using stream_speaker_actor = caf::typed_actor<
+    // The stream may have grown. Answered when what it held by then was published, or could not be:
+    // then that was logged.
+    caf::replies_to<atom::wake, model::conversation_name>::with<bool>,
+    // The same, from a conversation, which awaits no answer.
+    caf::reacts_to<atom::look, model::conversation_name>,
+    // To itself: publish what is due.
+    caf::reacts_to<atom::work>>;
+
+/// Whom conversations and their directory tell; null where nobody wants to know.
 struct stream_actors {
   stream_copier_actor copier;
   stream_mirror_actor mirror;
+  pubsub_listener_actor listener;
+  /// One of them at most: which one depends on where the log is.
   pubsub_speaker_actor speaker;
+  stream_speaker_actor stream_speaker;
 };
 
 // REDIS_BRIDGE ----------------------------------------------------------------------------------

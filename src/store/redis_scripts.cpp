@@ -172,6 +172,15 @@ local function number(v) return type(v) == 'number' and v >= 0 and v < 2 ^ 53 an
 return {text(x.epoch), number(x.last_seq), text(x.last_message_id), number(x.last_sync_at)}
 )lua"};
 
+const redis_script speak{"speak", R"lua(#!lua
+local h = redis.call('HMGET', KEYS[1], 'epoch', 'spoken')
+if h[1] ~= ARGV[1] or (h[2] or '0-0') ~= ARGV[2] then return 0 end
+-- First, since it can fail where channels are not allowed: then nothing has happened.
+for i = 5, #ARGV do redis.call('PUBLISH', ARGV[4], ARGV[i]) end
+redis.call('HSET', KEYS[1], 'spoken', ARGV[3])
+return 1
+)lua"};
+
 const redis_script begin{"begin", R"lua(#!lua
 local now = redis.call('TIME')
 redis.call('SET', KEYS[1], string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000)), 'NX')

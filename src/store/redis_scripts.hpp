@@ -61,6 +61,11 @@ extern const redis_script move_cursor;
 /// for no cursor.
 extern const redis_script cursor;
 
+/// Key: `confab:log:{name}`. The epoch, the id of the last entry that was published on a channel
+/// (`0-0`: none) and what it becomes, the channel, and the messages. @returns 1 if they were
+/// published; 0: another epoch, or another last entry.
+extern const redis_script speak;
+
 /// Key: `confab:since`. Notes, once, when this Redis was first used. @returns that, in ms.
 extern const redis_script begin;
 
