@@ -23,11 +23,12 @@ local function bytes_less(a, b)
 end
 local function refused(code, detail) return {code, detail, 0, '', 0, '', '', 0, 0} end
 local function run()
-  local h = call('HMGET', LOG, 'epoch', 'closed', 'expires_ms', 'stream_seq')
+  local h = call('HMGET', LOG, 'epoch', 'closed', 'expires_ms', 'stream_seq', 'gone')
   call('XLEN', FANOUT)
   local known_rows = APPENDS > 0 and call('HMGET', PRODUCERS, unpack(ARGV, 17, 16 + 2 * APPENDS)) or {}
   local epoch, stream_seq = h[1] or '', h[4] or ''
   if epoch ~= KNOWN_EPOCH then return refused('moved', 'the epoch is ' .. epoch) end
+  if h[5] then return refused('gone', 'is kept for its forks only') end
   if h[3] and tonumber(h[3]) <= NOW then return refused('moved', 'it has expired') end
   local tail, tail_id, top = KNOWN_SEQ, KNOWN_ID, TOP
   if h[2] then return {'closed', 'is closed', 0, epoch, tail, tail_id, top, 0, 0} end

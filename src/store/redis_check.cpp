@@ -34,6 +34,19 @@ bool read_claim(std::istream& in, claim& x) {
   return parsed.has_value();
 }
 
+/// Where a fork comes from, as its hash has it: `source 41 1698249600123-0 0 epoch`.
+struct origin {
+  std::string source;
+  claim last;
+  std::string epoch;
+};
+bool read_origin(const std::string& text, origin& x) {
+  std::istringstream in{text};
+  std::uint64_t cut_bytes = 0;
+  in >> x.source;
+  return read_claim(in, x.last) && static_cast<bool>(in >> cut_bytes >> x.epoch);
+}
+
 /// One conversation's log.
 class one_log {
 public:
@@ -43,8 +56,8 @@ public:
 
   /// Errors: Redis cannot be asked.
   [[nodiscard]] model::status check() {
-    for (auto step :
-         {&one_log::read_stream, &one_log::read_log, &one_log::read_producers, &one_log::walk}) {
+    for (auto step : {&one_log::read_stream, &one_log::read_log, &one_log::read_origin_of,
+                      &one_log::read_forks, &one_log::read_producers, &one_log::walk}) {
       if (auto done = (this->*step)(); !done)
         return done;
       if (broken_)
@@ -113,6 +126,104 @@ private:
     for (const auto* what : {"last", "closed"})
       if (auto x = fields.find(what); x != fields.end() && !x->second.empty())
         add_claim(what, std::string{x->second});
+    if (auto x = fields.find("fork"); x != fields.end())
+      fork_ = x->second;
+    return model::nothing{};
+  }
+
+  /// The fields of another log's hash, empty where there is none.
+  [[nodiscard]] model::result<std::vector<std::string>>
+  ask(const std::string& name, std::initializer_list<std::string_view> fields) {
+    redis_command command{"HMGET", {"confab:log:" + name}};
+    for (auto x : fields)
+      command.add(x);
+    auto got = redis_.send(command);
+    if (!got)
+      return got.why();
+    auto all = elements_of(*got, "HMGET");
+    if (!all)
+      return all.why();
+    std::vector<std::string> texts;
+    for (const auto& x : **all)
+      texts.push_back(x.text);
+    return texts;
+  }
+
+  /// Of a fork: its source is the one that it left, and has the last entry that both show.
+  [[nodiscard]] model::status read_origin_of() {
+    if (fork_.empty())
+      return model::nothing{};
+    origin from;
+    if (!read_origin(fork_, from)) {
+      defect("confab:log, fork: is not what Confab writes");
+      return model::nothing{};
+    }
+    auto member = redis_.send({"SISMEMBER", {"confab:forks:" + from.source, name_.text()}});
+    if (!member)
+      return member.why();
+    if (member->number != 1)
+      defect("confab:forks:" + from.source + " does not name it: its source may be removed");
+    auto source = ask(from.source, {"epoch", "fork"});
+    if (!source)
+      return source.why();
+    if ((*source)[0] != from.epoch)
+      defect("its source " + from.source + " is another log by now: its readers get a reset");
+    auto holder = from.source;
+    for (auto text = (*source)[1]; !text.empty();) {
+      origin next;
+      if (!read_origin(text, next) || next.last.at < from.last.at)
+        break; // its own check names what is wrong
+      holder = next.source;
+      auto below = ask(holder, {"fork"});
+      if (!below)
+        return below.why();
+      text = (*below)[0];
+    }
+    return from.last.at == 0 ? model::nothing{} : compare_shared(holder, from.last.id);
+  }
+
+  [[nodiscard]] model::status compare_shared(const std::string& holder, model::entry_id id) {
+    auto stream = "stream:conversation:" + holder;
+    auto text = to_string(id);
+    std::vector<redis_command> questions{{"XRANGE", {stream, text, text}},
+                                         {"XRANGE", {stream, "-", text, "COUNT", "1"}}};
+    auto replies = redis_.send_all(questions);
+    if (!replies)
+      return replies.why();
+    auto there = elements_of((*replies)[0], "XRANGE");
+    auto older = elements_of((*replies)[1], "XRANGE");
+    if (!there || !older)
+      return there ? older.why() : there.why();
+    // Trimmed, if none of those before it is there either.
+    if ((*there)->empty() && !(*older)->empty())
+      defect("the stream of " + holder + " has no entry " + text + ", the last one that is shared");
+    return model::nothing{};
+  }
+
+  /// What forks of it say of its entries.
+  [[nodiscard]] model::status read_forks() {
+    std::string from = "0";
+    do {
+      redis_command command{"SSCAN", {"confab:forks:" + name_.text(), from, "COUNT"}};
+      command.add(names_max);
+      auto got = redis_.send(command);
+      if (!got)
+        return got.why();
+      auto parts = elements_of(*got, "SSCAN");
+      if (!parts || (*parts)->size() != 2)
+        return unexpected(*got, "SSCAN");
+      from = (**parts)[0].text;
+      for (const auto& fork : (**parts)[1].elements) {
+        auto its = ask(fork.text, {"fork"});
+        if (!its)
+          return its.why();
+        origin said;
+        if (!read_origin((*its)[0], said) || said.source != name_.text())
+          continue; // it ended, and the set only helps to find those that did not
+        said.last.by = "fork " + fork.text;
+        expect(std::move(said.last));
+      }
+    } while (from != "0");
     return model::nothing{};
   }
 
@@ -226,6 +337,8 @@ private:
   const defect_sink& sink_;
   std::uint64_t added_ = 0, length_ = 0;
   std::string deleted_ = "0-0";
+  /// Empty: it is none.
+  std::string fork_;
   std::multimap<std::uint64_t, claim> claims_;
   bool broken_ = false;
 };

@@ -43,6 +43,11 @@ void redis_places::saw(const model::conversation_name& name, const redis_sight& 
   }
 }
 
+void redis_places::hear_of(const model::conversation_name& name) {
+  std::lock_guard lock{mutex_};
+  touch(name);
+}
+
 void redis_places::passed(const model::conversation_name& name, const model::epoch& epoch,
                           model::seq at, model::entry_id id, bool wanted) {
   if (!wanted && at.value % mark_every != 0)

@@ -39,6 +39,8 @@ public:
   /// As it was last seen; nothing: not (lately).
   [[nodiscard]] std::optional<redis_sight> find(const model::conversation_name& name);
   void saw(const model::conversation_name& name, const redis_sight& now);
+  /// A fork shares its entries: it is one of those `seen`, though nobody may ask for it itself.
+  void hear_of(const model::conversation_name& name);
 
   /// An entry of this epoch stands there. Every 256th is remembered, or any that is `wanted`.
   void passed(const model::conversation_name& name, const model::epoch& epoch, model::seq at,

@@ -29,7 +29,7 @@ redis_script reads(std::string_view name, std::string_view body) {
 } // namespace
 
 const redis_script observe = reads("observe", R"lua(
-return observe()
+return (observe())
 )lua");
 
 const redis_script append = writes("append", append_body);
@@ -38,9 +38,9 @@ const redis_script read = reads("read", R"lua(
 local FROM, THROUGH = tonumber(ARGV[8]), tonumber(ARGV[9])
 local COUNT, BYTES = tonumber(ARGV[10]), tonumber(ARGV[11])
 local at, from_id, ids = tonumber(ARGV[12]), ARGV[13], ARGV[14] == 'ids'
-local o = observe()
-if o[1] == 0 then return {o, 0, 0} end
-local first, tail, held = o[3], o[4], o[13]
+local o, s = observe()
+if not s then return {o, 0, 0} end
+local first, tail, held = s.first, s.tail, s.held
 if o[2] ~= KNOWN_EPOCH then at = 0 end
 local from = math.max(FROM, first)
 if from > tail or THROUGH < from then return {o, from, 0} end
@@ -54,13 +54,14 @@ if not ids and from - at > 1000 then return {o, from, 2} end
 local through = math.min(THROUGH, tail)
 local result, bytes, bounded = {o, 0, 0}, 0, 0
 while true do
-  local want = math.min(COUNT - (#result - 3), ids and 100 or 32, through - at)
+  local part = part_at(s.parts, at + 1)
+  local want = math.min(COUNT - (#result - 3), ids and 100 or 32, through - at, part.through - at)
   if want <= 0 then
     -- A bound, unless it is the tail itself.
     bounded = (at < tail or through == THROUGH) and 1 or 0
     break
   end
-  local some = redis.call('XRANGE', STREAM, from_id, '+', 'COUNT', want)
+  local some = redis.call('XRANGE', part.stream, from_id, '+', 'COUNT', want)
   for i = 1, #some do
     at = at + 1
     if ids then
@@ -87,41 +88,84 @@ return result
 
 const redis_script read_back = reads("read_back", R"lua(
 local COUNT, at, id = tonumber(ARGV[10]), tonumber(ARGV[12]), ARGV[13]
-local o = observe()
-if o[1] == 0 or o[2] ~= KNOWN_EPOCH then return {o, 0, 0} end
+local o, s = observe()
+if not s or s.epoch ~= KNOWN_EPOCH then return {o, 0, 0} end
 local result, to = {o, at - 1, 0}, '(' .. id
-while #result - 3 < COUNT do
-  local some = redis.call('XREVRANGE', STREAM, to, '-', 'COUNT', math.min(100, COUNT - (#result - 3)))
+while #result - 3 < COUNT and at > s.held do
+  local part = part_at(s.parts, at - 1)
+  -- Behind this one its stream goes on without the fork.
+  if at - 1 == part.through then to = part.id end
+  local want = math.min(100, COUNT - (#result - 3), at - s.held)
+  local some = redis.call('XREVRANGE', part.stream, to, '-', 'COUNT', want)
   for i = 1, #some do result[#result + 1] = some[i][1] end
   if #some == 0 then break end
-  to = '(' .. some[#some][1]
+  at, to = at - #some, '(' .. some[#some][1]
 end
 return result
 )lua");
 
 const redis_script change = writes("change", R"lua(
 local what = ARGV[8]
-local o = observe()
+local o, s = observe()
 redis.call('ZCARD', INDEX)
 redis.call('HLEN', PRODUCERS)
-if o[1] == 0 then return {'not_found', o} end
+if not s then return {o[2] and 'gone' or 'not_found', o} end
 if what == 'close' then
-  if o[6] == 'open' then redis.call('HSET', LOG, 'closed', int(o[4]) .. ' ' .. o[5]) end
-  return {'ok', observe()}
+  if not s.closed then redis.call('HSET', LOG, 'closed', int(s.tail) .. ' ' .. s.tail_id) end
+  return {'ok', (observe())}
 elseif what == 'remove' then
-  redis.call('UNLINK', STREAM, LOG, PRODUCERS)
-  redis.call('ZREM', INDEX, NAME)
-  return {'ok', {0}}
+  return {'ok', observation_of(nil, remove(NAME, false))}
 elseif what == 'touch' then
-  if o[2] == ARGV[9] then redis.call('HSET', LOG, 'expires_ms', ARGV[10]) end
+  if s.epoch == ARGV[9] then redis.call('HSET', LOG, 'expires_ms', ARGV[10]) end
   return {'ok', o}
 end
 return redis.error_reply('ERR no such change')
 )lua");
 
+const redis_script fork = writes("fork", R"lua(
+local call = redis.call
+local FANOUT, SOURCE, SOURCE_EPOCH = KEYS[6], ARGV[8], ARGV[9]
+local AT, ID, CUT = tonumber(ARGV[10]), ARGV[11], tonumber(ARGV[12])
+local ORIGIN, CONTENT_TYPE, TTL_S, EXPIRES_MS = ARGV[13], ARGV[14], ARGV[15], ARGV[16]
+local CLOSES, COUNT = ARGV[17] == '1', tonumber(ARGV[18])
+local o, s = observe()
+if s or o[2] then return {'exists', o} end
+local source = sight_of(SOURCE, false, '', 0, '0-0')
+if not source or source.epoch ~= SOURCE_EPOCH or AT > source.tail or AT + 1 < source.first then return {'look', o} end
+call('XLEN', FANOUT)
+call('ZCARD', INDEX)
+call('SCARD', forks_of(SOURCE))
+-- As if so many had been added, and trimmed.
+if AT > 0 then
+  call('XADD', STREAM, 'MAXLEN', '=', 0, ID, 'trimmed', '')
+  call('XSETID', STREAM, ID, 'ENTRIESADDED', int(AT))
+end
+local tail, tail_id, at = AT, ID, 18
+for _ = 1, COUNT do
+  local fields = tonumber(ARGV[at + 2])
+  tail, tail_id = tail + 1, ARGV[at + 1]
+  call('XADD', STREAM, tail_id, unpack(ARGV, at + 3, at + 2 + fields))
+  call('XADD', FANOUT, '*', 'conversation_id', NAME, 'stream_key', STREAM, 'entry_id', tail_id, 'origin', ORIGIN)
+  at = at + 2 + fields
+end
+call('UNLINK', LOG, PRODUCERS)
+call('HSET', LOG, 'epoch', FRESH .. '.1', 'content_type', CONTENT_TYPE, 'deleted', '0-0', 'last',
+     int(tail) .. ' ' .. tail_id, 'fork',
+     origin_text({source = SOURCE, at = AT, id = ID, cut = CUT, epoch = SOURCE_EPOCH}))
+if TTL_S ~= '' then call('HSET', LOG, 'ttl_s', TTL_S) end
+if EXPIRES_MS ~= '' then call('HSET', LOG, 'expires_ms', EXPIRES_MS) end
+if CLOSES then call('HSET', LOG, 'closed', int(tail) .. ' ' .. tail_id) end
+call('ZADD', INDEX, 0, NAME)
+call('SADD', forks_of(SOURCE), NAME)
+-- Each observation looks whether it stands in its place; so does what is shared in front of it, then.
+local facts = source.parts[#source.parts].facts
+call('HSET', key_of(LOG, SOURCE), 'last', int(facts.added) .. ' ' .. (facts.length > 0 and facts.last or facts.top))
+return {'ok', (observe())}
+)lua");
+
 const redis_script trim = writes("trim", R"lua(
 local KEEP, OLDEST = tonumber(ARGV[8]), ARGV[9]
-local TTL, INTERNAL_TTL, CURSOR = tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12]
+local TTL, INTERNAL_TTL, CURSOR, BEYOND = tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12], tonumber(ARGV[13])
 local STEP = 500
 local some = redis.call('HSCAN', PRODUCERS, CURSOR, 'COUNT', 20)[2]
 for i = 1, #some, 2 do
@@ -131,11 +175,21 @@ for i = 1, #some, 2 do
   end
 end
 local removed = 0
-local o = observe()
-if o[1] == 1 and KEEP >= 0 and o[12] > KEEP then
-  removed = redis.call('XTRIM', STREAM, 'MAXLEN', '=', math.max(KEEP, o[12] - STEP))
+local o, s = observe()
+-- The rule counts for what is only there for forks, too.
+if o[2] == 1 then s = sight_of(NAME, true, KNOWN_EPOCH, KNOWN_SEQ, KNOWN_ID) end
+if s and s.origin and s.first <= s.origin.at then
+  -- Its source keeps them; it shows them no more.
+  local first = math.min(math.max(BEYOND, KEEP >= 0 and s.tail - KEEP or 0), s.origin.at) + 1
+  if first > s.first then
+    redis.call('HSET', LOG, 'first', int(first))
+    removed = first - s.first
+  end
+elseif s and KEEP >= 0 and s.length > KEEP then
+  removed = redis.call('XTRIM', STREAM, 'MAXLEN', '=', math.max(KEEP, s.length - STEP))
 end
-if o[1] == 1 and OLDEST ~= '-1' and removed == 0 then
+-- Where its own entries are too old, those that it shares are, too.
+if s and OLDEST ~= '-1' and removed == 0 then
   local old = redis.call('XRANGE', STREAM, '-', '(' .. OLDEST .. '-0', 'COUNT', STEP + 1)
   if #old > STEP then
     removed = redis.call('XTRIM', STREAM, 'MINID', '=', old[#old][1])
@@ -143,7 +197,8 @@ if o[1] == 1 and OLDEST ~= '-1' and removed == 0 then
     removed = redis.call('XTRIM', STREAM, 'MINID', '=', OLDEST .. '-0')
   end
 end
-return {removed, removed > 0 and observe() or o}
+if removed > 0 then o = observe() end
+return {removed, o}
 )lua");
 
 const redis_script move_cursor = writes("move_cursor", R"lua(

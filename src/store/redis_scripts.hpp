@@ -8,6 +8,8 @@
 // that the hash knows, and the one that the caller knows, are in it at their places, or trimmed. If
 // not, the epoch is replaced there and then. A stream that others have made gets its first epoch.
 // A place is counted from the first entry ever added (`entries-added`), so trimming moves nothing.
+//
+// Scripts reach the logs that a fork shares entries with by the names that the hashes hold.
 #pragma once
 
 #include "store/redis_connection.hpp"
@@ -17,7 +19,10 @@ namespace confab::store::redis_scripts {
 /// What every script takes first: name, now in ms, a fresh epoch's random part, `1` to import all
 /// of an unknown stream, and the caller's epoch, tail seq and tail id (or empty, 0, `0-0`).
 /// @returns {0} for no log, else {1, epoch, first, tail, tail id, `open` or `closed`, content type,
-/// ttl_s, expires_ms, stream_seq, top id, length}; -1 numbers and empty texts where there is none.
+/// ttl_s, expires_ms, stream_seq, top id, length, held, fork}; -1 numbers and empty texts where
+/// there is none. {0, 1}: it is kept for its forks only. The last item is empty, or of a fork its
+/// source, last shared seq and cut bytes; then for each log that it shares entries of, the oldest
+/// first, its name, epoch and the seq up to which.
 extern const redis_script observe;
 
 /// Sixth key: the fan-out stream. Behind those: top id, content type, MAXLEN (0: none), origin,
@@ -47,9 +52,16 @@ extern const redis_script read_back;
 /// @returns {`ok` or a code, the observation afterwards}.
 extern const redis_script change;
 
+/// Sixth key: the fan-out stream. Behind those: the source's name and epoch, the last shared seq
+/// and its id, cut bytes, origin, content type, ttl_s and deadline (or empty), `1` if it closes,
+/// the number of the fork's own entries, and each one's id, number of fields and values, and these.
+/// @returns {`ok`, `exists`, or `look` (the source is another one by now), the observation}.
+extern const redis_script fork;
+
 /// Behind those: entries to keep at most (-1: all), the ms of the oldest to keep (-1: all), the
-/// producers' ttl in ms, the internal producers', and a random cursor, from which some producers
-/// are looked at that may have outlived it. Removes at most 500 entries. @returns {removed, the
+/// producers' ttl in ms, the internal producers', a random cursor, from which some producers are
+/// looked at that may have outlived it, and of a fork the last entry that is too old to be shown.
+/// Removes at most 500 entries; what a fork shares it shows no more. @returns {removed, the
 /// observation}.
 extern const redis_script trim;
 

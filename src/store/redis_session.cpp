@@ -12,7 +12,9 @@ namespace {
 constexpr std::size_t ids_max = 1'000;
 /// A log that is replaced or trimmed while a place in it is looked for is looked at again.
 constexpr int rounds_max = 8;
-constexpr std::size_t sight_items = 13;
+constexpr std::size_t sight_items = 14;
+/// Of a fork, and then of each log that it shares entries of.
+constexpr std::size_t origin_items = 3;
 
 using kind = redis_reply::kind;
 
@@ -123,6 +125,7 @@ model::result<redis_sight> redis_session::read_sight(const model::conversation_n
   items each{**all, "observe"};
   redis_sight sight;
   if (each.number() == 0 && !each.why()) {
+    sight.head.gone = (*all)->size() > 1;
     places.saw(name, sight);
     return sight;
   }
@@ -143,13 +146,35 @@ model::result<redis_sight> redis_session::read_sight(const model::conversation_n
   sight.held = each.place();
   if (each.why())
     return *each.why();
-  if (!epoch || epoch->empty() || (*all)->size() != sight_items ||
+  auto readable = (*all)->size() == sight_items && read_origin(head, (*all)->back());
+  if (!epoch || epoch->empty() || !readable ||
       !model::valid_content_type(head.settings.content_type) || head.state.tail > model::seq_max)
     return model::error{model::code::log_damaged,
                         "Redis: confab:log:" + name.text() + " holds what Confab never wrote"};
   head.state.epoch = *epoch;
   places.saw(name, sight);
   return sight;
+}
+
+bool redis_session::read_origin(log_head& head, const redis_reply& x) {
+  auto all = elements_of(x, "observe");
+  if (!all || (*all)->size() % origin_items != 0)
+    return false;
+  items each{**all, "observe"};
+  if (!(*all)->empty()) {
+    auto source = each.text();
+    auto at = each.place();
+    head.fork = fork_origin{std::move(source), at, each.place().value};
+  }
+  for (auto n = origin_items; n < (*all)->size(); n += origin_items) {
+    auto name = model::conversation_name::parse(each.text());
+    auto epoch = model::parse_epoch(each.text());
+    if (!name || !epoch)
+      return false;
+    head.ancestors.push_back({*epoch, each.place()});
+    places.hear_of(*name);
+  }
+  return !each.why();
 }
 
 model::result<redis_session::stretch>

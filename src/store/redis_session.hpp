@@ -54,6 +54,8 @@ public:
   redis_places& places;
 
 private:
+  /// Where a fork comes from, and what it shares. False: it is not what a script says.
+  [[nodiscard]] bool read_origin(log_head& head, const redis_reply& x);
   /// Ids on one side of an anchor, marked as they pass.
   [[nodiscard]] model::result<stretch> ids(const model::conversation_name& name,
                                            const model::epoch& epoch,
@@ -71,6 +73,8 @@ private:
 /// `stream:conversation:{name}` and so on.
 [[nodiscard]] std::string stream_key(const model::conversation_name& name);
 
+/// No id that Confab reads has a greater second part.
+inline constexpr std::uint64_t entry_n_max = (std::uint64_t{1} << 63) - 1;
 /// An id of Redis, or `read_failed`/`log_damaged` for one that no entry can have.
 [[nodiscard]] model::result<model::entry_id> id_of(const redis_reply& x);
 

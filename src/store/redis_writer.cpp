@@ -22,7 +22,7 @@ using kind = redis_reply::kind;
 
 model::code code_of(std::string_view text) {
   using enum model::code;
-  for (auto x : {moved, closed, stream_seq, producer_gap, producer_epoch, producer_old})
+  for (auto x : {moved, closed, gone, stream_seq, producer_gap, producer_epoch, producer_old})
     if (model::to_string(x) == text)
       return x;
   return text == "torn" ? append_unknown : store_failed;
@@ -71,12 +71,13 @@ model::result<log_head> redis_writer::open_at(const model::conversation_name& na
 std::vector<model::result<log_head>>
 redis_writer::look(std::span<const model::conversation_name> names, std::int64_t now_ms) {
   // Two cheap questions for each that was seen before: is there anything behind its tail, and does
-  // the stream hold as many entries as it did?
+  // the stream hold as many entries as it did? They do not tell what a fork's source lost.
   std::vector<redis_command> questions;
   std::vector<std::optional<redis_sight>> known;
   for (const auto& x : names) {
     auto& before = known.emplace_back(session_.places.find(x));
-    if (before && (before->head.state.epoch.empty() || before->head.settings.lifetime.expires_ms ||
+    if (before && (before->head.state.epoch.empty() || before->head.fork ||
+                   before->head.settings.lifetime.expires_ms ||
                    before->head.state.life == model::lifecycle::closed))
       before.reset();
     if (!before)
@@ -116,7 +117,8 @@ std::vector<redis_writer::work> redis_writer::begin(std::span<const chain* const
     auto& made = all.emplace_back(work{.of = x, .outcome = {}, .sight = {}, .ttl_s = {}});
     made.outcome.state = believed(*x);
     auto known = session_.places.find(x->name);
-    if (known && known->head.state.epoch == x->epoch) {
+    // One that was kept for its forks may be free by now.
+    if (known && known->head.state.epoch == x->epoch && !known->head.gone) {
       made.sight = *known;
       continue;
     }

@@ -68,8 +68,34 @@ private:
   void fail(work& x, model::error why);
   /// Keeps what `health` says: null when something could be written.
   void note(const model::error* trouble);
+  /// Of a fork that shows shared entries: the last one from before `oldest_ms` (0: none). Of other
+  /// logs Redis knows.
+  [[nodiscard]] model::result<model::seq> last_too_old(const model::conversation_name& name,
+                                                       std::int64_t oldest_ms, std::int64_t now_ms);
   /// Asks Redis how it keeps what it is given.
   [[nodiscard]] model::status ask_settings();
+  [[nodiscard]] model::result<model::created>
+  fork(const model::conversation_name& name, const model::creation& what, std::int64_t now_ms);
+  /// Nothing: the log `seen` does not hold it (any more), or is another one by now.
+  [[nodiscard]] model::result<std::optional<model::entry>>
+  entry_at(const model::conversation_name& name, const log_head& seen, model::seq at,
+           std::int64_t now_ms);
+  /// Around the place where a fork leaves its source.
+  struct fork_edge {
+    /// Of the last entry that both show; never below its own.
+    model::entry_id last_id;
+    /// The one behind it, if the fork cuts it.
+    std::optional<model::entry> next;
+  };
+  /// Nothing: the source changed meanwhile.
+  [[nodiscard]] model::result<std::optional<fork_edge>>
+  edge_of(const log_head& seen, const fork_origin& origin, std::int64_t now_ms);
+  /// @param own its first entries.
+  [[nodiscard]] redis_call fork_call(const model::conversation_name& name, const log_head& source,
+                                     const fork_origin& origin, model::entry_id last_id,
+                                     const model::settings& settings,
+                                     std::span<const model::entry> own, bool closed,
+                                     std::int64_t now_ms) const;
   [[nodiscard]] model::result<redis_reply> change(const model::conversation_name& name,
                                                   std::vector<std::string> what);
   [[nodiscard]] model::result<std::optional<model::receipt>>

@@ -1,6 +1,5 @@
 // What the writing session does besides appending.
 #include "store/commit_rules.hpp"
-#include "store/creation_rules.hpp"
 #include "store/redis_cursor.hpp"
 #include "store/redis_writer.hpp"
 
@@ -116,49 +115,6 @@ redis_writer::older_receipt(const model::conversation_name& name, std::string_vi
   return slot_receipt(name, producer, number, epoch);
 }
 
-model::result<model::created> redis_writer::create(const model::conversation_name& name,
-                                                   const model::creation& what,
-                                                   std::int64_t now_ms) {
-  auto sight = session_.observe(name, now_ms);
-  if (!sight)
-    return model::error{model::code::store_failed, sight.why().detail};
-  auto existing = [&](const log_head& log) -> model::result<model::created> {
-    if (auto refused = refuse_existing(name, log, what))
-      return *refused;
-    return model::created{log.state, log.settings, true};
-  };
-  if (!sight->head.state.epoch.empty())
-    return existing(sight->head);
-  if (what.fork)
-    return model::error{model::code::unsupported, "fork: not supported with redis.role = log"};
-  auto settings = settings_of(what, nullptr, now_ms);
-  if (!settings)
-    return settings.why();
-  chain begins{.name = name, .epoch = {}, .content_type = settings->content_type, .appends = {}};
-  if (!what.drafts.empty() || what.closed || settings->lifetime.expires_ms) {
-    auto first = std::make_shared<append>();
-    first->entries = placed(what.drafts, {}, {}, now_ms);
-    first->closes = what.closed;
-    first->expires_ms = settings->lifetime.expires_ms;
-    begins.appends.push_back(std::move(first));
-  }
-  std::vector<work> all{
-      work{.of = &begins, .outcome = {}, .sight = {}, .ttl_s = settings->lifetime.ttl_s}};
-  run(all, now_ms);
-  const auto& outcome = all.front().outcome;
-  if (outcome.failure && outcome.failure->what == model::code::moved) {
-    // Somebody was faster.
-    auto now = session_.observe(name, now_ms);
-    if (!now)
-      return model::error{model::code::store_failed, now.why().detail};
-    if (!now->head.state.epoch.empty())
-      return existing(now->head);
-  }
-  if (outcome.failure)
-    return *outcome.failure;
-  return model::created{outcome.state, *settings, false};
-}
-
 model::result<redis_reply> redis_writer::change(const model::conversation_name& name,
                                                 std::vector<std::string> what) {
   auto x = session_.call_of(name, session_.how.wall_ms());
@@ -171,13 +127,15 @@ model::result<redis_reply> redis_writer::change(const model::conversation_name& 
     return unexpected(*reply, "the change script");
   if (reply->elements[0].text == "not_found")
     return not_found(name);
+  if (reply->elements[0].text == "gone")
+    return gone(name);
   return reply;
 }
 
 model::status redis_writer::touch(const model::conversation_name& name, const model::epoch& epoch,
                                   std::int64_t expires_ms) {
   auto done = change(name, {"touch", epoch.text, std::to_string(expires_ms)});
-  if (!done && done.why().what != model::code::not_found)
+  if (!done && done.why().what != model::code::not_found && done.why().what != model::code::gone)
     return done.why();
   return model::nothing{};
 }
@@ -196,7 +154,9 @@ model::status redis_writer::remove(const model::conversation_name& name) {
   auto done = change(name, {"remove"});
   if (!done)
     return done.why();
-  session_.places.saw(name, {});
+  auto sight = session_.read_sight(name, done->elements[1]);
+  if (!sight)
+    return model::error{model::code::append_unknown, sight.why().detail};
   return model::nothing{};
 }
 
@@ -253,6 +213,19 @@ model::status redis_writer::ask_settings() {
   return model::nothing{};
 }
 
+model::result<model::seq> redis_writer::last_too_old(const model::conversation_name& name,
+                                                     std::int64_t oldest_ms, std::int64_t now_ms) {
+  auto known = session_.places.find(name);
+  if (oldest_ms <= 0 || !known || !known->head.fork ||
+      known->head.state.first > known->head.fork->at)
+    return model::seq{};
+  auto place = session_.last_not_beyond(
+      name, {static_cast<std::uint64_t>(oldest_ms) - 1, entry_n_max}, now_ms);
+  if (!place)
+    return place.why();
+  return *place ? (*place)->at : model::seq{};
+}
+
 std::vector<trim> redis_writer::retain(std::int64_t now_ms, bool& more) {
   std::vector<trim> trims;
   more = false;
@@ -261,6 +234,7 @@ std::vector<trim> redis_writer::retain(std::int64_t now_ms, bool& more) {
     note(&asked.why());
     return trims;
   }
+  std::optional<model::error> refused;
   auto names = session_.places.seen(retain_logs);
   std::vector<redis_call> calls;
   for (const auto& name : names) {
@@ -276,13 +250,16 @@ std::vector<trim> redis_writer::retain(std::int64_t now_ms, bool& more) {
     x.arguments.push_back(std::to_string(session_.how.producer_ttl_s * 1000));
     x.arguments.push_back(std::to_string(internal_ttl_ms));
     x.arguments.push_back(std::to_string(random_()));
+    auto too_old = last_too_old(name, age > 0 ? now_ms - age : 0, now_ms);
+    if (!too_old)
+      refused = too_old.why();
+    x.arguments.push_back(std::to_string(too_old ? too_old->value : 0));
   }
   auto replies = session_.redis.call_all(redis_scripts::trim, calls);
   if (!replies) {
     note(&replies.why());
     return trims;
   }
-  std::optional<model::error> refused;
   for (std::size_t i = 0; i < names.size(); ++i) {
     const auto& x = (*replies)[i];
     if (!x.is(kind::array) || x.elements.size() != 2 || !x.elements[0].is(kind::integer)) {
@@ -290,10 +267,11 @@ std::vector<trim> redis_writer::retain(std::int64_t now_ms, bool& more) {
       continue;
     }
     auto sight = session_.read_sight(names[i], x.elements[1]);
-    if (sight && x.elements[0].number > 0) {
+    if (!sight || x.elements[0].number == 0)
+      continue;
+    more = true;
+    if (!sight->head.gone)
       trims.push_back({names[i], sight->head.state});
-      more = true;
-    }
   }
   note(refused ? &*refused : nullptr);
   return trims;

@@ -1,5 +1,5 @@
-// Forks: shared entries, soft deletion and what retention takes; the same cases on disk and in
-// memory.
+// Forks: shared entries, soft deletion and what retention takes; the same cases on disk, in memory
+// and on Redis.
 #include "store/sqlite_database.hpp"
 #include "store/store_bed.hpp"
 
@@ -7,7 +7,7 @@ using namespace confab;
 using namespace confab::test;
 using model::code;
 
-#define STORE_TEST(name) TEST_CASE_TEMPLATE(name, kind, on_disk, in_memory)
+#define STORE_TEST(name) TEST_CASE_TEMPLATE(name, kind, on_disk, in_memory, in_redis)
 
 namespace {
 

@@ -58,6 +58,39 @@ TEST_CASE_FIXTURE(checked_bed, "a stream that is gone, or another one, is a defe
   CHECK(summary.defects == 2);
 }
 
+TEST_CASE_FIXTURE(checked_bed, "forks are whole, or what they lack in their sources is a defect") {
+  model::creation what;
+  auto fork = [&](const char* name, const char* source, std::uint64_t at) {
+    what.fork = model::fork_point{.source = named(source), .at = model::position{{}, {at}, {}}};
+    REQUIRE(bed->writer->create(named(name), what, noon_ms));
+  };
+  fork("f", "c", 4);
+  bed->publish("f", "5");
+  fork("g", "f", 3); // before the place where its source begins
+  fork("h", "f", 5);
+  REQUIRE(bed->writer->remove(named("f")));
+  CHECK(defects().empty());
+  CHECK(summary.conversations == 4);
+  redis.ask({"XTRIM", "stream:conversation:c", "MAXLEN", "1"});
+  CHECK(defects().empty());
+  auto origin = redis.ask({"HGET", "confab:log:h", "fork"}).text;
+  auto broken = [&](const std::string& was, const std::string& is) {
+    auto text = origin;
+    text.replace(text.find(was), was.size(), is);
+    redis.ask({"HSET", "confab:log:h", "fork", text});
+    auto found = defects();
+    redis.ask({"HSET", "confab:log:h", "fork", origin});
+    return found;
+  };
+  auto id = to_string(bed->state("h").tail_id);
+  CHECK(broken(id, "99999999999999-0").find("the last one that is shared") != std::string::npos);
+  CHECK(broken(" 5 ", " 6 ").find("fork h: names seq 6") != std::string::npos);
+  CHECK(broken(".1", ".2").find("is another log by now") != std::string::npos);
+  CHECK(broken(" ", "").find("fork: is not what Confab writes") != std::string::npos);
+  redis.ask({"SREM", "confab:forks:c", "f"});
+  CHECK(defects().find("f: confab:forks:c does not name it") != std::string::npos);
+}
+
 TEST_CASE_FIXTURE(checked_bed, "what hashes hold that Confab never wrote is a defect") {
   redis.ask({"HSET", "confab:producer:c", "q", "nonsense"});
   redis.ask({"HSET", "confab:producer:c", "q\n1", "0 1 2"});

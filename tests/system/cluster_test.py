@@ -147,6 +147,48 @@ def closing_and_deletion_are_seen_on_every_node():
                 wire.ask(op="unsubscribe", conversation=name)
 
 
+def forks_are_the_same_on_every_node():
+    with redis_server() as store, Cluster(store, 3, "--redis.reconcile_ms=200") as cluster:
+        def ask(which, method, name, **fields):
+            return request(cluster.nodes[which % 3], method, f"/v1/stream/{name}",
+                           headers={k.replace("_", "-"): v for k, v in fields.items()}).status
+        wires = [Wire(x) for x in cluster.nodes]
+        for i in range(6):
+            source, fork = f"s{i}", f"f{i}"
+            equal(post(cluster.nodes[i % 3], source, [{"payload": 1}, {"payload": 2}]).status, 201)
+            equal(ask(i + 1, "PUT", fork, Stream_Forked_From=f"/v1/stream/{source}"), 201)
+            for wire in wires:
+                wire.subscribe(fork, after="start")
+                equal([x["payload"] for x in wire.until_live(fork)], [1, 2])
+            receipts = [wire.ask(op="publish", conversation=fork, payload=n) for n, wire in enumerate(wires)]
+            store.add(fork, "9", pointer=False)
+            for wire in wires:
+                got = wire.entries(4, fork)
+                equal([x["seq"] for x in got], [3, 4, 5, 6])
+                equal(ids(got)[:3], [x["id"] for x in receipts])
+            # Deleted at one node, gone at all; its fork goes on, and lets its name go at another.
+            equal(ask(i + 2, "DELETE", source), 204)
+            for which in range(3):
+                equal(ask(which, "GET", f"{source}?offset=-1"), 410)
+                equal(post(cluster.nodes[which], source, {"payload": 3}).code(), "gone")
+                equal([x["payload"] for x in log_of(cluster.nodes[which], fork)], [1, 2, 0, 1, 2, 9])
+            if i % 2 == 0:
+                store.client.delete(f"stream:conversation:{source}")
+                for wire in wires:
+                    equal(without_live(wire)["reason"], "epoch")
+                    x = without_live(wire)
+                    equal((x["op"], x["missing"]), ("reset", [1, 2]))
+                    equal([x["payload"] for x in wire.until_live(fork)], [0, 1, 2, 9])
+                equal(len({info(x, fork)["epoch"] for x in cluster.nodes}), 1, "one epoch")
+            equal(ask(i, "DELETE", fork), 204)
+            for which in range(3):
+                equal(post(cluster.nodes[which], source, {"payload": "anew"}).json()["seq"], which + 1)
+            for wire in wires:
+                equal(without_live(wire)["reason"], "deleted")
+                wire.ask(op="unsubscribe", conversation=fork)
+                wire.held = []
+
+
 def a_retry_at_another_node_gets_the_first_receipt():
     with redis_server() as store, Cluster(store, 3) as cluster:
         wires = [Wire(x) for x in cluster.nodes]
@@ -895,7 +937,7 @@ def refuses_a_client_without_a_certificate(node):
 
 
 run(three_nodes_are_one_server, many_drafts_at_once_on_each_node_make_one_order,
-    closing_and_deletion_are_seen_on_every_node, a_retry_at_another_node_gets_the_first_receipt,
+    closing_and_deletion_are_seen_on_every_node, forks_are_the_same_on_every_node, a_retry_at_another_node_gets_the_first_receipt,
     cursors_work_from_every_node, nothing_is_lost_while_nodes_are_killed, nothing_is_lost_while_nodes_hang,
     nothing_is_lost_while_links_are_cut, nothing_is_lost_while_redis_is_cut_from_one_node,
     nothing_is_lost_while_a_node_is_cut_off_from_all, nothing_is_lost_while_nodes_are_upgraded,

@@ -8,7 +8,7 @@ import subprocess
 import redis
 
 from redis_support import redis_server
-from support import CONFAB, SEED, Client, Server, Wire, equal, eventually, expect, log_of, post, publish, ready, request, run
+from support import CONFAB, SEED, Client, Server, Wire, equal, eventually, expect, info, log_of, post, publish, ready, request, run
 
 CONVERSATIONS = 50
 PRODUCERS = 4
@@ -152,12 +152,82 @@ def a_reader_resumes_at_the_id_that_xadd_gave():
             equal(wire.entries(1)[0]["seq"], 16)
 
 
+def fork(server, name, source, at=None):
+    fields = {"Stream-Forked-From": f"/v1/stream/{source}"}
+    if at is not None:
+        fields["Stream-Fork-Offset"] = at
+    return request(server, "PUT", f"/v1/stream/{name}", headers=fields)
+
+
+def forks_share_what_their_source_has_and_go_on_by_themselves():
+    with redis_server() as store, serve_on(store.address) as server, Wire(server) as wire:
+        publish(server, "s", 1, 2)
+        store.add("s", "3")
+        at = f"{2:016}_{info(server, 's')['epoch']}_{log_of(server, 's')[1]['id']}"
+        equal(fork(server, "f", "s", at).status, 201)
+        equal(fork(server, "f", "s", at).status, 200, "again")
+        equal(fork(server, "deep", "f").status, 201)
+        equal(fork(server, "x", "none").status, 404)
+        wire.subscribe("f", after="start")
+        equal([x["payload"] for x in wire.until_live("f")], [1, 2])
+        store.add("f", '"raw"')
+        equal([(x["seq"], x["payload"]) for x in wire.entries(1)], [(3, "raw")])
+        equal(wire.publish("f", 4)["seq"], 4)
+        equal(wire.entries(1)[0]["seq"], 4)
+        publish(server, "s", 4)
+        publish(server, "deep", "d")
+        equal([x["payload"] for x in log_of(server, "deep")], [1, 2, "d"])
+        equal([x["payload"] for x in log_of(server, "s")], [1, 2, 3, 4])
+        equal([x["id"] for x in log_of(server, "f")[:2]], [x["id"] for x in log_of(server, "s")[:2]])
+        # A position in the source is one in its forks.
+        equal(request(server, "GET", f"/v1/stream/f?offset={at}").json(), ["raw", 4])
+        # What was trimmed from the source is not in them either, and they say so.
+        store.client.xtrim("stream:conversation:s", maxlen=3, approximate=False)
+        with Wire(server) as late:
+            late.subscribe("f", after=0)
+            x = late.next("reset")
+            equal((x["reason"], x["missing"]), ("trimmed", [1, 1]))
+            equal([x["seq"] for x in late.until_live("f")], [2, 3, 4])
+        # It stays for them.
+        equal(request(server, "DELETE", "/v1/stream/s").status, 204)
+        equal(request(server, "GET", "/v1/stream/s?offset=-1").status, 410)
+        equal(request(server, "PUT", "/v1/stream/s").status, 409)
+        equal(fork(server, "x", "s").status, 409)
+        equal(post(server, "s", {"payload": 5}).code(), "gone")
+        equal([x["payload"] for x in log_of(server, "f")], [2, "raw", 4])
+        equal(request(server, "DELETE", "/v1/stream/f").status, 204)
+        equal([x["payload"] for x in log_of(server, "deep")], [2, "d"])
+        done = subprocess.run([CONFAB, "check", f"--redis.address={store.address}"], capture_output=True, text=True, check=False)
+        equal(done.returncode, 0, done.stdout + done.stderr)
+        equal(request(server, "DELETE", "/v1/stream/deep").status, 204)
+        equal(store.client.keys("stream:conversation:*") + store.client.keys("confab:forks:*"), [])
+        equal(request(server, "PUT", "/v1/stream/s").status, 201)
+
+
+def a_fork_is_reset_when_its_source_lost_what_it_shares():
+    with redis_server() as store, serve_on(store.address) as server, Wire(server) as wire:
+        publish(server, "s", 1, 2)
+        equal(fork(server, "f", "s").status, 201)
+        publish(server, "f", "own")
+        wire.subscribe("f", after="start")
+        wire.until_live("f")
+        # Nobody follows the source, or asks for it.
+        store.client.delete("stream:conversation:s")
+        equal(wire.next("reset")["reason"], "epoch")
+        # What it shared is named as missing.
+        x = wire.next("reset")
+        equal((x["reason"], x["missing"]), ("trimmed", [1, 2]))
+        equal([(x["seq"], x["payload"]) for x in wire.until_live("f")], [(3, "own")])
+        equal(wire.publish("f", 4)["seq"], 4)
+        equal(wire.entries(1)[0]["seq"], 4)
+
+
 def what_redis_cannot_do_is_refused_with_a_reason():
     with redis_server() as store, serve_on(store.address) as server:
         publish(server, "c", 1)
-        answer = request(server, "PUT", "/v1/stream/d", headers={"Stream-Forked-From": "/v1/stream/c",
-                                                                 "Content-Type": "application/json"})
-        expect(answer.status >= 400 and b"redis.role = log" in answer.body, "a fork", answer)
+        refused = subprocess.run([CONFAB, "serve", "--net.port=0", "--redis.role=log", f"--redis.address={store.address}",
+                                  "--store.retention=* 0 0 1000"], capture_output=True, text=True, check=False)
+        expect(refused.returncode != 0 and "redis.role = log" in refused.stderr, "retention by bytes", refused)
         closed = request(server, "POST", "/v1/stream/c", headers={"Stream-Closed": "true",
                                                                   "Content-Type": "application/json"})
         expect(closed.status in (200, 204), "closing", closed)
@@ -238,5 +308,6 @@ def health_says_what_holds():
 if __name__ == "__main__":  # the producers import this, too
     run(old_producers_are_heard_with_and_without_a_pointer, everybody_sees_the_streams_of_four_producers,
         published_and_added_are_one_order_for_all, a_reader_behind_what_was_trimmed_is_told,
-        a_reader_resumes_at_the_id_that_xadd_gave, what_redis_cannot_do_is_refused_with_a_reason,
+        a_reader_resumes_at_the_id_that_xadd_gave, forks_share_what_their_source_has_and_go_on_by_themselves,
+        a_fork_is_reset_when_its_source_lost_what_it_shares, what_redis_cannot_do_is_refused_with_a_reason,
         cursors_and_deletion_work_as_elsewhere, the_logs_are_proved_whole, health_says_what_holds)
