@@ -24,19 +24,14 @@ std::optional<T> number_of(const std::string* text) {
 
 } // namespace
 
-void add_fields(std::vector<std::string>& arguments, const model::conversation_name& name,
-                const model::entry& x) {
-  auto count = arguments.size();
-  arguments.emplace_back();
+namespace {
+
+/// Those that not every entry has.
+void add_more(std::vector<std::string>& arguments, const model::entry& x) {
   auto add = [&](const char* field, std::string value) {
     arguments.emplace_back(field);
     arguments.push_back(std::move(value));
   };
-  // The same ones in the same order: Redis stores the names of equal fields once.
-  add("payload", x.payload);
-  add("conversation_id", name.text());
-  add("sender_id", x.sender);
-  add("timestamp", std::to_string(x.time_ms));
   if (x.kind != usual_kind)
     add("kind", x.kind);
   if (!x.message.empty())
@@ -48,7 +43,35 @@ void add_fields(std::vector<std::string>& arguments, const model::conversation_n
     add("producer", x.producer);
     add("producer_seq", std::to_string(x.producer_seq));
   }
-  arguments[count] = std::to_string(arguments.size() - count - 1);
+}
+
+/// Stands before what it counts.
+void count_behind(std::vector<std::string>& arguments, std::size_t at) {
+  arguments[at] = std::to_string(arguments.size() - at - 1);
+}
+
+} // namespace
+
+void add_fields(std::vector<std::string>& arguments, const model::conversation_name& name,
+                const model::entry& x) {
+  auto count = arguments.size();
+  // The same ones in the same order: Redis stores the names of equal fields once.
+  for (auto text : {std::string{}, std::string{"payload"}, x.payload,
+                    std::string{"conversation_id"}, name.text(), std::string{"sender_id"}, x.sender,
+                    std::string{"timestamp"}, std::to_string(x.time_ms)})
+    arguments.push_back(std::move(text));
+  add_more(arguments, x);
+  count_behind(arguments, count);
+}
+
+void add_plain_fields(std::vector<std::string>& arguments, const model::entry& x) {
+  arguments.push_back(x.payload);
+  arguments.push_back(x.sender);
+  arguments.push_back(std::to_string(x.time_ms));
+  auto count = arguments.size();
+  arguments.emplace_back();
+  add_more(arguments, x);
+  count_behind(arguments, count);
 }
 
 model::result<model::entry> read_entry(const redis_reply& x, model::seq at,
