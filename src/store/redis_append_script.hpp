@@ -189,9 +189,9 @@ local h = call('HMGET', LOG, 'epoch', 'closed', 'expires_ms')
 if h[1] ~= A[2] or h[2] or h[3] then return 0 end
 local behind = call('XRANGE', STREAM, TAIL_ID, '+', 'COUNT', 2)
 if #behind ~= 1 or behind[1][1] ~= TAIL_ID or call('XLEN', STREAM) ~= LENGTH then return 0 end
-local at = 10 + 2 * ROWS
+local at = 11 + 2 * ROWS
 local names = {}
-for i = 1, ROWS do names[i] = A[9 + 2 * i] end
+for i = 1, ROWS do names[i] = A[10 + 2 * i] end
 local known = call('HMGET', PRODUCERS, unpack(names))
 for i = 1, ROWS do
   local before = known[i]
@@ -200,7 +200,7 @@ for i = 1, ROWS do
       local wanted = A[at + i - SLOTS]
       if before:sub(1, #wanted) ~= wanted then return 0 end
     else
-      local value = A[10 + 2 * i]
+      local value = A[11 + 2 * i]
       local _, mark = value:find('^%d+ %d+ ')
       if before:sub(1, mark) == value:sub(1, mark) then return 0 end
     end
@@ -233,8 +233,13 @@ local whole, why = pcall(function()
     call('XADD', FANOUT, '*', 'conversation_id', NAME, 'stream_key', STREAM, 'entry_id', id, 'origin', ORIGIN)
   end
   call('HSET', LOG, 'last', A[5])
-  call('HSET', PRODUCERS, unpack(A, 11, 10 + 2 * ROWS))
+  call('HSET', PRODUCERS, unpack(A, 12, 11 + 2 * ROWS))
   if A[8] ~= '' then call('PEXPIRE', PRODUCERS, A[8]) end
+  if A[11] ~= '' then
+    -- Longer than any value of a small hash, which Redis goes through from its beginning.
+    call('HSET', PRODUCERS, '\n', A[11])
+    call('HDEL', PRODUCERS, '\n')
+  end
   if A[7] ~= '0' then LENGTH = LENGTH - call('XTRIM', STREAM, 'MAXLEN', '~', A[7]) end
 end)
 if whole then return LENGTH end

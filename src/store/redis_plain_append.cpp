@@ -14,6 +14,9 @@ namespace {
 /// Larger ids are left to the other script.
 constexpr std::uint64_t plain_ms_max = 1'000'000'000'000'000;
 
+/// More than `hash-max-listpack-value` (64) of whatever is set.
+constexpr std::size_t long_bytes = 1'024;
+
 /// A producer's row, and the receipt of a number, begin so.
 std::string mark_of(std::uint64_t epoch, std::uint64_t number) {
   return std::to_string(epoch) + ' ' + std::to_string(number) + ' ';
@@ -22,7 +25,7 @@ std::string mark_of(std::uint64_t epoch, std::uint64_t number) {
 } // namespace
 
 std::optional<redis_call> plain_call(const plain_appends& x, const redis_log_options& how,
-                                     std::string kept_ms, std::int64_t now_ms) {
+                                     producers_upkeep upkeep, std::int64_t now_ms) {
   const auto& head = x.sight.head;
   const auto& state = head.state;
   if (state.epoch.empty() || state.tail.value == 0 || state.life != model::lifecycle::open ||
@@ -85,9 +88,10 @@ std::optional<redis_call> plain_call(const plain_appends& x, const redis_log_opt
         std::to_string(at.value) + ' ' + to_string(id),
         how.origin,
         std::to_string(how.maxlen),
-        std::move(kept_ms),
+        std::move(upkeep.kept_ms),
         std::to_string(pairs.size() / 2),
-        std::to_string(producers.size())};
+        std::to_string(producers.size()),
+        std::string(upkeep.many ? long_bytes : 0, ' ')};
   auto add_all = [&to](std::vector<std::string>& from) {
     to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
   };

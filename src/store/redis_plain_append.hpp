@@ -14,11 +14,18 @@ struct plain_appends {
   std::size_t begin, end;
 };
 
+/// What the producers' hash needs now and then.
+struct producers_upkeep {
+  /// How long it is kept from now on; empty: as before.
+  std::string kept_ms;
+  /// It has so many fields that looking for one takes Redis longer than appending an entry.
+  bool many = false;
+};
+
 /// The call of `redis_scripts::plain_append` for them; nothing: they create, close or prolong the
 /// log, have conditions, depend on each other, or do not stand right behind its tail.
-/// @param kept_ms how long the producers' hash is kept from now on; empty: as before.
 [[nodiscard]] std::optional<redis_call> plain_call(const plain_appends& x,
                                                    const redis_log_options& how,
-                                                   std::string kept_ms, std::int64_t now_ms);
+                                                   producers_upkeep upkeep, std::int64_t now_ms);
 
 } // namespace confab::store

@@ -3,7 +3,6 @@
 #include "store/commit_rules.hpp"
 #include "store/creation_rules.hpp"
 #include "store/redis_entries.hpp"
-#include "store/redis_plain_append.hpp"
 
 #include <algorithm>
 
@@ -16,6 +15,8 @@ constexpr std::size_t call_appends_max = 500;
 constexpr std::size_t call_entries_max = 1'000;
 constexpr std::size_t call_bytes_max = 4 * 1024 * 1024;
 constexpr std::int64_t prolong_ms = 3'600'000;
+/// So many fields are worth an index.
+constexpr std::size_t many_appends = 64;
 /// Before the landed appends in the script's reply.
 constexpr std::size_t head_items = 9;
 constexpr std::size_t landed_items = 4;
@@ -192,8 +193,8 @@ void redis_writer::run(std::vector<work>& all, std::int64_t now_ms) {
         continue;
       auto end = next_end(x);
       plain_appends what{x.sight, *x.of, x.outcome.committed, end};
-      auto usual = x.unusual ? std::nullopt
-                             : plain_call(what, session_.how, keep_producers(x, now_ms), now_ms);
+      auto usual =
+          x.unusual ? std::nullopt : plain_call(what, session_.how, upkeep_due(x, now_ms), now_ms);
       if (usual)
         plain.push_back({&x, end, std::move(*usual)});
       else
@@ -230,11 +231,26 @@ void redis_writer::call(const redis_script& script, std::vector<due_call>& calls
       settle(*calls[i].of, (*replies)[i], now_ms);
 }
 
-std::string redis_writer::keep_producers(const work& x, std::int64_t now_ms) const {
-  auto last = prolonged_.find(x.of->name);
-  auto lately = last != prolonged_.end() && last->second.epoch == x.sight.head.state.epoch &&
-                now_ms >= last->second.at_ms && now_ms - last->second.at_ms < prolong_ms;
-  return lately ? std::string{} : kept_ms(session_.how);
+producers_upkeep redis_writer::upkeep_due(const work& x, std::int64_t now_ms) const {
+  auto known = upkeeps_.find(x.of->name);
+  if (known == upkeeps_.end() || known->second.epoch != x.sight.head.state.epoch)
+    return {.kept_ms = kept_ms(session_.how)};
+  const auto& its = known->second;
+  auto lately = now_ms >= its.prolonged_ms && now_ms - its.prolonged_ms < prolong_ms;
+  return {.kept_ms = lately ? std::string{} : kept_ms(session_.how),
+          .many = !its.many_told && its.appends >= many_appends};
+}
+
+void redis_writer::note_upkeep(const work& x, std::size_t appends, std::int64_t now_ms) {
+  auto done = upkeep_due(x, now_ms);
+  if (upkeeps_.size() >= redis_places::logs_max && !upkeeps_.contains(x.of->name))
+    upkeeps_.clear();
+  auto& its = upkeeps_[x.of->name];
+  // A Redis that was restarted has forgotten what it was told of the hash.
+  if (!done.kept_ms.empty())
+    its = {.epoch = x.sight.head.state.epoch, .prolonged_ms = now_ms};
+  its.many_told = its.many_told || done.many;
+  its.appends += appends;
 }
 
 void redis_writer::settle_plain(work& x, std::size_t end, const redis_reply& reply,
@@ -249,11 +265,7 @@ void redis_writer::settle_plain(work& x, std::size_t end, const redis_reply& rep
     x.unusual = true;
     return;
   }
-  if (!keep_producers(x, now_ms).empty()) {
-    if (prolonged_.size() >= redis_places::logs_max)
-      prolonged_.clear();
-    prolonged_.insert_or_assign(x.of->name, prolonged{x.sight.head.state.epoch, now_ms});
-  }
+  note_upkeep(x, end - x.outcome.committed, now_ms);
   auto& state = x.sight.head.state;
   for (; x.outcome.committed < end; ++x.outcome.committed) {
     auto got = given(*x.of->appends[x.outcome.committed], state);

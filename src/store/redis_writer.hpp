@@ -1,6 +1,7 @@
 // The writing session of the log on Redis: one script call per conversation and commit.
 #pragma once
 
+#include "store/redis_plain_append.hpp"
 #include "store/redis_session.hpp"
 
 #include <random>
@@ -82,8 +83,8 @@ private:
   [[nodiscard]] static std::size_t next_end(const work& x);
   [[nodiscard]] redis_call call_for(const work& x, std::size_t end, std::int64_t now_ms) const;
   void settle_plain(work& x, std::size_t end, const redis_reply& reply, std::int64_t now_ms);
-  /// How long its producers' hash is to be kept from now on; empty: that was said lately.
-  [[nodiscard]] std::string keep_producers(const work& x, std::int64_t now_ms) const;
+  [[nodiscard]] producers_upkeep upkeep_due(const work& x, std::int64_t now_ms) const;
+  void note_upkeep(const work& x, std::size_t appends, std::int64_t now_ms);
   void settle(work& x, const redis_reply& reply, std::int64_t now_ms);
   void fail(work& x, model::error why);
   /// Keeps what `health` says: null when something could be written.
@@ -98,12 +99,14 @@ private:
 
   redis_session session_;
   std::minstd_rand random_{std::random_device{}()};
-  /// When the life of a log's producers' hash was last prolonged.
-  struct prolonged {
+  /// Of a log's producers' hash: when its life was last prolonged, and what came since.
+  struct upkeep {
     model::epoch epoch;
-    std::int64_t at_ms = 0;
+    std::int64_t prolonged_ms = 0;
+    std::size_t appends = 0;
+    bool many_told = false;
   };
-  std::unordered_map<model::conversation_name, prolonged> prolonged_;
+  std::unordered_map<model::conversation_name, upkeep> upkeeps_;
   store::health health_;
 };
 

@@ -63,6 +63,22 @@ TEST_CASE(
   CHECK((*row)->last.first == model::seq{10});
 }
 
+TEST_CASE("redis: of a producers' hash with many fields one is found at once, and it holds nothing "
+          "else") {
+  redis_bed b;
+  auto encoding = [&] { return b.redis.ask({"OBJECT", "ENCODING", "confab:producer:c"}).text; };
+  std::uint64_t number = 0;
+  auto publish = [&](int count) {
+    for (int i = 0; i < count; ++i)
+      REQUIRE_FALSE(b.bed->publish("c", {batch{{"1"}, "~a:1", ++number}}).failure);
+  };
+  publish(20);
+  CHECK(encoding() == "listpack");
+  publish(60);
+  CHECK(encoding() == "hashtable");
+  CHECK(b.redis.ask({"HLEN", "confab:producer:c"}).number == 80);
+}
+
 TEST_CASE("redis: an entry of the usual kind has the fields that others read") {
   redis_bed b;
   b.bed->publish("c", {batch{{"1"}, "~a:1", 1}});
