@@ -22,26 +22,23 @@ std::optional<T> number_of(const std::string* text) {
   return value;
 }
 
-} // namespace
-
-namespace {
+void add(std::vector<std::string>& arguments, const char* field, std::string value) {
+  arguments.emplace_back(field);
+  arguments.push_back(std::move(value));
+}
 
 /// Those that not every entry has.
 void add_more(std::vector<std::string>& arguments, const model::entry& x) {
-  auto add = [&](const char* field, std::string value) {
-    arguments.emplace_back(field);
-    arguments.push_back(std::move(value));
-  };
   if (x.kind != usual_kind)
-    add("kind", x.kind);
+    add(arguments, "kind", x.kind);
   if (!x.message.empty())
-    add("message", x.message);
+    add(arguments, "message", x.message);
   if (!x.source_id.empty())
-    add("source_id", x.source_id);
+    add(arguments, "source_id", x.source_id);
   // Internal producers and keys are shown to nobody; the producers' hash knows them.
   if (!x.producer.empty() && x.producer.front() != '~' && x.producer.front() != '=') {
-    add("producer", x.producer);
-    add("producer_seq", std::to_string(x.producer_seq));
+    add(arguments, "producer", x.producer);
+    add(arguments, "producer_seq", std::to_string(x.producer_seq));
   }
 }
 
@@ -55,11 +52,12 @@ void count_behind(std::vector<std::string>& arguments, std::size_t at) {
 void add_fields(std::vector<std::string>& arguments, const model::conversation_name& name,
                 const model::entry& x) {
   auto count = arguments.size();
+  arguments.emplace_back();
   // The same ones in the same order: Redis stores the names of equal fields once.
-  for (auto text : {std::string{}, std::string{"payload"}, x.payload,
-                    std::string{"conversation_id"}, name.text(), std::string{"sender_id"}, x.sender,
-                    std::string{"timestamp"}, std::to_string(x.time_ms)})
-    arguments.push_back(std::move(text));
+  add(arguments, "payload", x.payload);
+  add(arguments, "conversation_id", name.text());
+  add(arguments, "sender_id", x.sender);
+  add(arguments, "timestamp", std::to_string(x.time_ms));
   add_more(arguments, x);
   count_behind(arguments, count);
 }
