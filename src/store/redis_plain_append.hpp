@@ -1,6 +1,7 @@
 // The usual call of the append script: what is stored is put together here, not in Redis.
 #pragma once
 
+#include "store/producers_upkeep.hpp"
 #include "store/redis_connection.hpp"
 #include "store/redis_places.hpp"
 #include "store/redis_store.hpp"
@@ -12,14 +13,6 @@ struct plain_appends {
   const redis_sight& sight;
   const chain& of;
   std::size_t begin, end;
-};
-
-/// What the producers' hash needs now and then.
-struct producers_upkeep {
-  /// How long it is kept from now on; empty: as before.
-  std::string kept_ms;
-  /// It has so many fields that looking for one takes Redis longer than appending an entry.
-  bool many = false;
 };
 
 /// The call of `redis_scripts::plain_append` for them; nothing: they create, close or prolong the

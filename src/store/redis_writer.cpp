@@ -14,9 +14,6 @@ namespace {
 constexpr std::size_t call_appends_max = 500;
 constexpr std::size_t call_entries_max = 1'000;
 constexpr std::size_t call_bytes_max = 4 * 1024 * 1024;
-constexpr std::int64_t prolong_ms = 3'600'000;
-/// So many fields are worth an index.
-constexpr std::size_t many_appends = 64;
 /// Before the landed appends in the script's reply.
 constexpr std::size_t head_items = 9;
 constexpr std::size_t landed_items = 4;
@@ -40,12 +37,6 @@ model::receipt given(const append& x, const model::log_state& behind) {
           .id = x.entries.front().id};
 }
 
-/// A producers' hash outlives its newest row by so much at least, although it is not told so with
-/// each append.
-std::string kept_ms(const redis_log_options& how) {
-  return std::to_string(how.producer_ttl_s * 1000 + prolong_ms);
-}
-
 std::size_t bytes_of(const append& x) {
   std::size_t bytes = 0;
   for (const auto& y : x.entries)
@@ -56,7 +47,7 @@ std::size_t bytes_of(const append& x) {
 } // namespace
 
 redis_writer::redis_writer(const redis_log_options& how, redis_places& places)
-  : session_{how, places} {}
+  : session_{how, places}, upkeeps_{how.producer_ttl_s} {}
 
 void redis_writer::note(const model::error* trouble) {
   health_.trouble = trouble == nullptr ? std::string{} : trouble->detail;
@@ -194,7 +185,10 @@ void redis_writer::run(std::vector<work>& all, std::int64_t now_ms) {
       auto end = next_end(x);
       plain_appends what{x.sight, *x.of, x.outcome.committed, end};
       auto usual =
-          x.unusual ? std::nullopt : plain_call(what, session_.how, upkeep_due(x, now_ms), now_ms);
+          x.unusual
+              ? std::nullopt
+              : plain_call(what, session_.how,
+                           upkeeps_.due(x.of->name, x.sight.head.state.epoch, now_ms), now_ms);
       if (usual)
         plain.push_back({&x, end, std::move(*usual)});
       else
@@ -231,28 +225,6 @@ void redis_writer::call(const redis_script& script, std::vector<due_call>& calls
       settle(*calls[i].of, (*replies)[i], now_ms);
 }
 
-producers_upkeep redis_writer::upkeep_due(const work& x, std::int64_t now_ms) const {
-  auto known = upkeeps_.find(x.of->name);
-  if (known == upkeeps_.end() || known->second.epoch != x.sight.head.state.epoch)
-    return {.kept_ms = kept_ms(session_.how)};
-  const auto& its = known->second;
-  auto lately = now_ms >= its.prolonged_ms && now_ms - its.prolonged_ms < prolong_ms;
-  return {.kept_ms = lately ? std::string{} : kept_ms(session_.how),
-          .many = !its.many_told && its.appends >= many_appends};
-}
-
-void redis_writer::note_upkeep(const work& x, std::size_t appends, std::int64_t now_ms) {
-  auto done = upkeep_due(x, now_ms);
-  if (upkeeps_.size() >= redis_places::logs_max && !upkeeps_.contains(x.of->name))
-    upkeeps_.clear();
-  auto& its = upkeeps_[x.of->name];
-  // A Redis that was restarted has forgotten what it was told of the hash.
-  if (!done.kept_ms.empty())
-    its = {.epoch = x.sight.head.state.epoch, .prolonged_ms = now_ms};
-  its.many_told = its.many_told || done.many;
-  its.appends += appends;
-}
-
 void redis_writer::settle_plain(work& x, std::size_t end, const redis_reply& reply,
                                 std::int64_t now_ms) {
   if (reply.is(kind::text)) {
@@ -265,7 +237,7 @@ void redis_writer::settle_plain(work& x, std::size_t end, const redis_reply& rep
     x.unusual = true;
     return;
   }
-  note_upkeep(x, end - x.outcome.committed, now_ms);
+  upkeeps_.done(x.of->name, x.sight.head.state.epoch, end - x.outcome.committed, now_ms);
   auto& state = x.sight.head.state;
   for (; x.outcome.committed < end; ++x.outcome.committed) {
     auto got = given(*x.of->appends[x.outcome.committed], state);
@@ -295,7 +267,7 @@ redis_call redis_writer::call_for(const work& x, std::size_t end, std::int64_t n
   to.push_back(x.ttl_s ? std::to_string(*x.ttl_s) : std::string{});
   to.push_back(std::to_string(x.sight.length));
   to.push_back(std::to_string(end - x.outcome.committed));
-  to.push_back(kept_ms(how));
+  to.push_back(producers_kept_ms(how.producer_ttl_s));
   for (auto i = x.outcome.committed; i < end; ++i) {
     const auto& y = *x.of->appends[i];
     const auto& producer = producer_of(y);

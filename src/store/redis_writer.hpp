@@ -5,7 +5,6 @@
 #include "store/redis_session.hpp"
 
 #include <random>
-#include <unordered_map>
 
 namespace confab::store {
 
@@ -83,8 +82,6 @@ private:
   [[nodiscard]] static std::size_t next_end(const work& x);
   [[nodiscard]] redis_call call_for(const work& x, std::size_t end, std::int64_t now_ms) const;
   void settle_plain(work& x, std::size_t end, const redis_reply& reply, std::int64_t now_ms);
-  [[nodiscard]] producers_upkeep upkeep_due(const work& x, std::int64_t now_ms) const;
-  void note_upkeep(const work& x, std::size_t appends, std::int64_t now_ms);
   void settle(work& x, const redis_reply& reply, std::int64_t now_ms);
   void fail(work& x, model::error why);
   /// Keeps what `health` says: null when something could be written.
@@ -99,14 +96,7 @@ private:
 
   redis_session session_;
   std::minstd_rand random_{std::random_device{}()};
-  /// Of a log's producers' hash: when its life was last prolonged, and what came since.
-  struct upkeep {
-    model::epoch epoch;
-    std::int64_t prolonged_ms = 0;
-    std::size_t appends = 0;
-    bool many_told = false;
-  };
-  std::unordered_map<model::conversation_name, upkeep> upkeeps_;
+  producers_upkeeps upkeeps_;
   store::health health_;
 };
 
