@@ -1,4 +1,4 @@
-// The body of the append script: the one of the hot path.
+// The bodies of the append scripts, those of the hot path.
 #pragma once
 
 #include <string_view>
@@ -10,7 +10,7 @@ local call = redis.call
 local FANOUT, NOW_TEXT = KEYS[6], ARGV[2]
 local TOP, CONTENT_TYPE, MAXLEN, ORIGIN = ARGV[8], ARGV[9], tonumber(ARGV[10]), ARGV[11]
 local TTL, INTERNAL_TTL, TTL_S, LENGTH = tonumber(ARGV[12]), tonumber(ARGV[13]), ARGV[14], tonumber(ARGV[15])
-local APPENDS = tonumber(ARGV[16])
+local APPENDS, KEPT = tonumber(ARGV[16]), ARGV[17]
 local dirty, rows = false, {}
 -- As `int`, and cheaper where Lua's own way is exact.
 local function text(x) return x < 1e14 and x .. '' or int(x) end
@@ -25,7 +25,7 @@ local function refused(code, detail) return {code, detail, 0, '', 0, '', '', 0, 
 local function run()
   local h = call('HMGET', LOG, 'epoch', 'closed', 'expires_ms', 'stream_seq', 'gone')
   call('XLEN', FANOUT)
-  local known_rows = APPENDS > 0 and call('HMGET', PRODUCERS, unpack(ARGV, 17, 16 + 2 * APPENDS)) or {}
+  local known_rows = APPENDS > 0 and call('HMGET', PRODUCERS, unpack(ARGV, 18, 17 + 2 * APPENDS)) or {}
   local epoch, stream_seq = h[1] or '', h[4] or ''
   if epoch ~= KNOWN_EPOCH then return refused('moved', 'the epoch is ' .. epoch) end
   if h[5] then return refused('gone', 'is kept for its forks only') end
@@ -52,9 +52,9 @@ local function run()
   if #n > 15 then ms, n = tonumber(ms) + 1, -1 else ms, n = tonumber(ms), tonumber(n) end
   local code, detail, expected, committed, landed = 'ok', '', 0, 0, {}
   local closes, deadline, slots, numbers = false, '', {}, {}
-  local at = 16 + 2 * APPENDS
+  local at = 17 + 2 * APPENDS
   for i = 1, APPENDS do
-    local producer, slot = ARGV[15 + 2 * i], ARGV[16 + 2 * i]
+    local producer, slot = ARGV[16 + 2 * i], ARGV[17 + 2 * i]
     local pepoch, number, fingerprint = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
     local sseq, closing, expires = ARGV[at + 4], ARGV[at + 5] == '1', ARGV[at + 6]
     local id, count = ARGV[at + 7], tonumber(ARGV[at + 10])
@@ -174,11 +174,77 @@ end
 local whole, result = pcall(run)
 if #rows > 0 then
   call('HSET', PRODUCERS, unpack(rows))
-  call('PEXPIRE', PRODUCERS, TTL)
+  call('PEXPIRE', PRODUCERS, KEPT)
 end
 if whole then return result end
 local why = type(result) == 'table' and result.err or tostring(result)
 return refused(dirty and 'torn' or 'store_failed', why)
+)lua";
+
+inline constexpr std::string_view plain_append_body = R"lua(#!lua
+local STREAM, LOG, PRODUCERS, FANOUT = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local A, call = ARGV, redis.call
+local NAME, TAIL_ID, LENGTH, ORIGIN = A[1], A[3], tonumber(A[4]), A[6]
+local SLOTS, ROWS = A[9] + 0, A[9] + A[10]
+local h = call('HMGET', LOG, 'epoch', 'closed', 'expires_ms')
+if h[1] ~= A[2] or h[2] or h[3] then return 0 end
+local behind = call('XRANGE', STREAM, TAIL_ID, '+', 'COUNT', 2)
+if #behind ~= 1 or behind[1][1] ~= TAIL_ID or call('XLEN', STREAM) ~= LENGTH then return 0 end
+local at = 11 + 2 * ROWS
+local names = {}
+for i = 1, ROWS do names[i] = A[10 + 2 * i] end
+local known = call('HMGET', PRODUCERS, unpack(names))
+for i = 1, ROWS do
+  local before = known[i]
+  if before then
+    if i > SLOTS then
+      local wanted = A[at + i - SLOTS]
+      if before:sub(1, #wanted) ~= wanted then return 0 end
+    else
+      local value = A[11 + 2 * i]
+      local _, mark = value:find('^%d+ %d+ ')
+      if before:sub(1, mark) == value:sub(1, mark) then return 0 end
+    end
+  end
+end
+local first, stop = at + ROWS - SLOTS + 1, #A
+-- The first two can fail where others have changed a key: then no entry was written.
+local id = A[first]
+local pointer = redis.pcall('XADD', FANOUT, '*', 'conversation_id', NAME, 'stream_key', STREAM, 'entry_id', id, 'origin', ORIGIN)
+if type(pointer) == 'table' then return 0 end
+local function add(at)
+  local more = A[at + 4] + 0
+  if more == 0 then
+    return redis.pcall('XADD', STREAM, A[at], 'payload', A[at + 1], 'conversation_id', NAME, 'sender_id', A[at + 2],
+                       'timestamp', A[at + 3]), at + 5
+  end
+  return redis.pcall('XADD', STREAM, A[at], 'payload', A[at + 1], 'conversation_id', NAME, 'sender_id', A[at + 2],
+                     'timestamp', A[at + 3], unpack(A, at + 5, at + 4 + more)), at + 5 + more
+end
+local entry
+entry, at = add(first)
+if type(entry) == 'table' then return 0 end
+LENGTH = LENGTH + 1
+local whole, why = pcall(function()
+  while at < stop do
+    id = A[at]
+    entry, at = add(at)
+    if type(entry) == 'table' then error(entry) end
+    LENGTH = LENGTH + 1
+    call('XADD', FANOUT, '*', 'conversation_id', NAME, 'stream_key', STREAM, 'entry_id', id, 'origin', ORIGIN)
+  end
+  call('HSET', LOG, 'last', A[5])
+  call('HSET', PRODUCERS, unpack(A, 12, 11 + 2 * ROWS))
+  if A[8] ~= '' then call('PEXPIRE', PRODUCERS, A[8]) end
+  if A[11] ~= '' then
+    -- Longer than any value of a small hash, which Redis goes through from its beginning.
+    call('HSET', PRODUCERS, '\n', A[11])
+    call('HDEL', PRODUCERS, '\n')
+  end
+  if A[7] ~= '0' then LENGTH = LENGTH - call('XTRIM', STREAM, 'MAXLEN', '~', A[7]) end
+end)
+if whole then return LENGTH end
+return type(why) == 'table' and why.err or tostring(why)
 )lua";
 
 } // namespace confab::store::redis_scripts

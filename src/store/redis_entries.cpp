@@ -22,33 +22,54 @@ std::optional<T> number_of(const std::string* text) {
   return value;
 }
 
+void add(std::vector<std::string>& arguments, const char* field, std::string value) {
+  arguments.emplace_back(field);
+  arguments.push_back(std::move(value));
+}
+
+/// Those that not every entry has.
+void add_more(std::vector<std::string>& arguments, const model::entry& x) {
+  if (x.kind != usual_kind)
+    add(arguments, "kind", x.kind);
+  if (!x.message.empty())
+    add(arguments, "message", x.message);
+  if (!x.source_id.empty())
+    add(arguments, "source_id", x.source_id);
+  // Internal producers and keys are shown to nobody; the producers' hash knows them.
+  if (!x.producer.empty() && x.producer.front() != '~' && x.producer.front() != '=') {
+    add(arguments, "producer", x.producer);
+    add(arguments, "producer_seq", std::to_string(x.producer_seq));
+  }
+}
+
+/// Stands before what it counts.
+void count_behind(std::vector<std::string>& arguments, std::size_t at) {
+  arguments[at] = std::to_string(arguments.size() - at - 1);
+}
+
 } // namespace
 
 void add_fields(std::vector<std::string>& arguments, const model::conversation_name& name,
                 const model::entry& x) {
   auto count = arguments.size();
   arguments.emplace_back();
-  auto add = [&](const char* field, std::string value) {
-    arguments.emplace_back(field);
-    arguments.push_back(std::move(value));
-  };
   // The same ones in the same order: Redis stores the names of equal fields once.
-  add("payload", x.payload);
-  add("conversation_id", name.text());
-  add("sender_id", x.sender);
-  add("timestamp", std::to_string(x.time_ms));
-  if (x.kind != usual_kind)
-    add("kind", x.kind);
-  if (!x.message.empty())
-    add("message", x.message);
-  if (!x.source_id.empty())
-    add("source_id", x.source_id);
-  // Internal producers and keys are shown to nobody; the producers' hash knows them.
-  if (!x.producer.empty() && x.producer.front() != '~' && x.producer.front() != '=') {
-    add("producer", x.producer);
-    add("producer_seq", std::to_string(x.producer_seq));
-  }
-  arguments[count] = std::to_string(arguments.size() - count - 1);
+  add(arguments, "payload", x.payload);
+  add(arguments, "conversation_id", name.text());
+  add(arguments, "sender_id", x.sender);
+  add(arguments, "timestamp", std::to_string(x.time_ms));
+  add_more(arguments, x);
+  count_behind(arguments, count);
+}
+
+void add_plain_fields(std::vector<std::string>& arguments, const model::entry& x) {
+  arguments.push_back(x.payload);
+  arguments.push_back(x.sender);
+  arguments.push_back(std::to_string(x.time_ms));
+  auto count = arguments.size();
+  arguments.emplace_back();
+  add_more(arguments, x);
+  count_behind(arguments, count);
 }
 
 model::result<model::entry> read_entry(const redis_reply& x, model::seq at,

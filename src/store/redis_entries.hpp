@@ -10,6 +10,10 @@ namespace confab::store {
 void add_fields(std::vector<std::string>& arguments, const model::conversation_name& name,
                 const model::entry& x);
 
+/// The same for `plain_append`: payload, sender, timestamp, the number of further fields and
+/// values, and these.
+void add_plain_fields(std::vector<std::string>& arguments, const model::entry& x);
+
 /// @param x an array of an id and an array of fields and values, as XRANGE gives it. Errors:
 /// `log_damaged` when Redis itself does not keep to that, or the id is one that no entry can have.
 [[nodiscard]] model::result<model::entry> read_entry(const redis_reply& x, model::seq at,

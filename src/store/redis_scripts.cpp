@@ -34,6 +34,8 @@ return (observe())
 
 const redis_script append = writes("append", append_body);
 
+const redis_script plain_append{"append", plain_append_body};
+
 const redis_script read = reads("read", R"lua(
 local FROM, THROUGH = tonumber(ARGV[8]), tonumber(ARGV[9])
 local COUNT, BYTES = tonumber(ARGV[10]), tonumber(ARGV[11])

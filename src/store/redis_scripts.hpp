@@ -27,16 +27,29 @@ extern const redis_script observe;
 
 /// Sixth key: the fan-out stream. Behind those: top id, content type, MAXLEN (0: none), origin,
 /// producers' ttl in ms, the internal producers', ttl_s of a log that begins (or empty), the
-/// stream's length as it was last seen, the number of appends; then each append: producer, its
-/// epoch, number and fingerprint, stream_seq, `1` if it closes, a new deadline or empty, proposed
-/// ms and n, the number of its entries; then each entry: the number of its fields and values, and
-/// these.
+/// stream's length as it was last seen, the number of appends, how long the producers' hash is kept
+/// in ms; then producer and slot of each append; then each append: its producer's epoch, number and
+/// fingerprint, stream_seq, `1` if it closes, a new deadline or empty, proposed ms and n, the
+/// number of its entries; then each entry: the number of its fields and values, and these.
 /// @returns {`ok` or a code, detail, expected, epoch, tail, tail id, top id, length, how many
 /// appends are in the log, where they landed…}: for each seq, count, first id, `1` if it was there
 /// already; nothing if all stand behind the caller's tail with the ids that were proposed. Codes
 /// besides those of model::code: `look` (nothing was written; observe first), `torn` (an error in
 /// the middle of writing).
 extern const redis_script append;
+
+/// The same for the usual case, at a fraction of the cost: appends that stand right behind the tail
+/// as it was last seen, with the ids that were proposed, and bring nothing else with them. The
+/// caller has put together what is stored; the script finds out whether it is still true.
+/// Keys: stream, `confab:log:{name}`, `confab:producer:{name}`, the fan-out stream. Arguments:
+/// name, epoch, tail id, length, `last` as it becomes, origin, MAXLEN (0: none), how long the
+/// producers' hash is kept from now on (empty: as before), the numbers of slots and of producers;
+/// each slot and its value; each producer and its row; for each producer what a row must begin
+/// with, if there is one; then each entry: id, payload, sender, timestamp, the number of further
+/// fields and values, and these.
+/// @returns the stream's length; 0: it is not the usual case, and no entry was written; a text:
+/// an error in the middle of writing.
+extern const redis_script plain_append;
 
 /// Behind those: from, through, entries at most, bytes at most, an anchor's seq and id (0: none),
 /// `entries` or `ids`.

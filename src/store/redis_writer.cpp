@@ -47,7 +47,7 @@ std::size_t bytes_of(const append& x) {
 } // namespace
 
 redis_writer::redis_writer(const redis_log_options& how, redis_places& places)
-  : session_{how, places} {}
+  : session_{how, places}, upkeeps_{how.producer_ttl_s} {}
 
 void redis_writer::note(const model::error* trouble) {
   health_.trouble = trouble == nullptr ? std::string{} : trouble->detail;
@@ -163,42 +163,96 @@ std::vector<chain_outcome> redis_writer::commit(std::span<const chain* const> ch
   return outcomes;
 }
 
+std::size_t redis_writer::next_end(const work& x) {
+  std::size_t entries = 0, bytes = 0;
+  auto end = x.outcome.committed;
+  const auto& appends = x.of->appends;
+  while (
+      end < appends.size() && end - x.outcome.committed < call_appends_max &&
+      (end == x.outcome.committed || (entries + appends[end]->entries.size() <= call_entries_max &&
+                                      bytes + bytes_of(*appends[end]) <= call_bytes_max))) {
+    entries += appends[end]->entries.size();
+    bytes += bytes_of(*appends[end]);
+    ++end;
+  }
+  return end;
+}
+
 void redis_writer::run(std::vector<work>& all, std::int64_t now_ms) {
   for (;;) {
-    std::vector<redis_call> calls;
-    std::vector<work*> called;
+    std::vector<due_call> plain, others;
     for (auto& x : all) {
       if (x.done)
         continue;
-      std::size_t entries = 0, bytes = 0;
-      auto end = x.outcome.committed;
-      const auto& appends = x.of->appends;
-      while (end < appends.size() && end - x.outcome.committed < call_appends_max &&
-             (end == x.outcome.committed ||
-              (entries + appends[end]->entries.size() <= call_entries_max &&
-               bytes + bytes_of(*appends[end]) <= call_bytes_max))) {
-        entries += appends[end]->entries.size();
-        bytes += bytes_of(*appends[end]);
-        ++end;
-      }
-      calls.push_back(call_for(x, end, now_ms));
-      called.push_back(&x);
+      auto end = next_end(x);
+      plain_appends what{x.sight, *x.of, x.outcome.committed, end};
+      auto usual =
+          x.unusual
+              ? std::nullopt
+              : plain_call(what, session_.how,
+                           upkeeps_.due(x.of->name, x.sight.head.state.epoch, now_ms), now_ms);
+      if (usual)
+        plain.push_back({&x, end, std::move(*usual)});
+      else
+        others.push_back({&x, end, call_for(x, end, now_ms)});
     }
-    if (calls.empty())
+    if (plain.empty() && others.empty())
       return;
-    auto replies = session_.redis.call_all(redis_scripts::append, calls);
-    ++health_.commits;
-    if (!replies) {
-      ++health_.commit_failures;
-      note(&replies.why());
-      for (auto* x : called)
-        fail(*x, replies.why());
-      continue;
-    }
-    note(nullptr);
-    for (std::size_t i = 0; i < called.size(); ++i)
-      settle(*called[i], (*replies)[i], now_ms);
+    call(redis_scripts::plain_append, plain, now_ms);
+    call(redis_scripts::append, others, now_ms);
   }
+}
+
+void redis_writer::call(const redis_script& script, std::vector<due_call>& calls,
+                        std::int64_t now_ms) {
+  if (calls.empty())
+    return;
+  std::vector<redis_call> whats;
+  for (auto& x : calls)
+    whats.push_back(std::move(x.what));
+  auto replies = session_.redis.call_all(script, whats);
+  ++health_.commits;
+  if (!replies) {
+    ++health_.commit_failures;
+    note(&replies.why());
+    for (const auto& x : calls)
+      fail(*x.of, replies.why());
+    return;
+  }
+  note(nullptr);
+  for (std::size_t i = 0; i < calls.size(); ++i)
+    if (&script == &redis_scripts::plain_append)
+      settle_plain(*calls[i].of, calls[i].end, (*replies)[i], now_ms);
+    else
+      settle(*calls[i].of, (*replies)[i], now_ms);
+}
+
+void redis_writer::settle_plain(work& x, std::size_t end, const redis_reply& reply,
+                                std::int64_t now_ms) {
+  if (reply.is(kind::text)) {
+    ++health_.commit_failures;
+    return fail(
+        x, {model::code::append_unknown, "conversation " + x.of->name.text() + ": " + reply.text});
+  }
+  // An error reply comes before the script has written anything: the other one will name it.
+  if (!reply.is(kind::integer) || reply.number <= 0) {
+    x.unusual = true;
+    return;
+  }
+  upkeeps_.done(x.of->name, x.sight.head.state.epoch, end - x.outcome.committed, now_ms);
+  auto& state = x.sight.head.state;
+  for (; x.outcome.committed < end; ++x.outcome.committed) {
+    auto got = given(*x.of->appends[x.outcome.committed], state);
+    if (!x.outcome.landed.empty())
+      x.outcome.landed.push_back(got);
+    state.tail = got.last();
+    state.tail_id = got.last_id();
+  }
+  x.sight.top = state.tail_id;
+  x.sight.length = static_cast<std::uint64_t>(reply.number);
+  x.outcome.state = state;
+  session_.places.saw(x.of->name, x.sight);
+  x.done = x.outcome.committed == x.of->appends.size();
 }
 
 redis_call redis_writer::call_for(const work& x, std::size_t end, std::int64_t now_ms) const {
@@ -215,11 +269,10 @@ redis_call redis_writer::call_for(const work& x, std::size_t end, std::int64_t n
   to.push_back(x.ttl_s ? std::to_string(*x.ttl_s) : std::string{});
   to.push_back(std::to_string(x.sight.length));
   to.push_back(std::to_string(end - x.outcome.committed));
+  to.push_back(producers_kept_ms(how.producer_ttl_s));
   for (auto i = x.outcome.committed; i < end; ++i) {
     const auto& y = *x.of->appends[i];
-    // Internal producers are told by their entries.
-    const auto& producer =
-        y.producer.empty() && !y.entries.empty() ? y.entries.front().producer : y.producer;
+    const auto& producer = producer_of(y);
     to.push_back(producer);
     to.push_back(producer.empty() ? std::string{} : producer_slot(producer, y.producer_seq));
   }

@@ -1,6 +1,7 @@
 // The writing session of the log on Redis: one script call per conversation and commit.
 #pragma once
 
+#include "store/redis_plain_append.hpp"
 #include "store/redis_session.hpp"
 
 #include <random>
@@ -15,6 +16,11 @@ inline constexpr std::uint64_t producer_slots = 257;
 /// The field of the producers' hash that holds the receipt of a number.
 [[nodiscard]] inline std::string producer_slot(std::string_view producer, std::uint64_t number) {
   return std::string{producer} + '\n' + std::to_string(number % producer_slots);
+}
+
+/// Internal producers are told by their entries.
+[[nodiscard]] inline const std::string& producer_of(const append& x) {
+  return x.producer.empty() && !x.entries.empty() ? x.entries.front().producer : x.producer;
 }
 
 class redis_writer final : public log_writer {
@@ -57,13 +63,25 @@ private:
     std::optional<std::uint32_t> ttl_s;
     bool done = false;
     bool looked_again = false;
+    /// Others have changed the log since it was seen, or it has something that is not plain.
+    bool unusual = false;
   };
   /// Where the chains' logs are, asking Redis for those that were not seen lately.
   [[nodiscard]] std::vector<work> begin(std::span<const chain* const> chains, std::int64_t now_ms);
-  /// Calls the script for all that is not done, within its bounds, until all is.
+  /// Calls the scripts for all that is not done, within their bounds, until all is.
   void run(std::vector<work>& all, std::int64_t now_ms);
-  /// @param end behind the last append of this call.
+  /// A call, and what it is for.
+  struct due_call {
+    work* of;
+    /// Behind the last append of it.
+    std::size_t end;
+    redis_call what;
+  };
+  void call(const redis_script& script, std::vector<due_call>& calls, std::int64_t now_ms);
+  /// Behind the last append of the next call.
+  [[nodiscard]] static std::size_t next_end(const work& x);
   [[nodiscard]] redis_call call_for(const work& x, std::size_t end, std::int64_t now_ms) const;
+  void settle_plain(work& x, std::size_t end, const redis_reply& reply, std::int64_t now_ms);
   void settle(work& x, const redis_reply& reply, std::int64_t now_ms);
   void fail(work& x, model::error why);
   /// Keeps what `health` says: null when something could be written.
@@ -104,6 +122,7 @@ private:
 
   redis_session session_;
   std::minstd_rand random_{std::random_device{}()};
+  producers_upkeeps upkeeps_;
   store::health health_;
 };
 

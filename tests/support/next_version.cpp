@@ -15,11 +15,11 @@ constexpr std::string_view news = "\x01\xFFnews";
 
 extern "C" {
 
-std::string __real__ZNO6confab3net4wire17link_frame_writer6finishEv(link_frame_writer&& x);
-std::string __real__ZN6confab3net4wire15make_link_helloERKNS1_10link_helloE(const link_hello& x);
+std::string __real__ZNO6confab3net4wire17link_frame_writer6finishB5cxx11Ev(link_frame_writer&& x);
+std::string __real__ZN6confab3net4wire15make_link_helloB5cxx11ERKNS1_10link_helloE(const link_hello& x);
 
-std::string __wrap__ZNO6confab3net4wire17link_frame_writer6finishEv(link_frame_writer&& x) {
-  auto bytes = __real__ZNO6confab3net4wire17link_frame_writer6finishEv(std::move(x));
+std::string __wrap__ZNO6confab3net4wire17link_frame_writer6finishB5cxx11Ev(link_frame_writer&& x) {
+  auto bytes = __real__ZNO6confab3net4wire17link_frame_writer6finishB5cxx11Ev(std::move(x));
   link_bytes_reader in{bytes};
   std::string out;
   add_leb128(out, in.number()); // serial
@@ -33,9 +33,9 @@ std::string __wrap__ZNO6confab3net4wire17link_frame_writer6finishEv(link_frame_w
   return out;
 }
 
-std::string __wrap__ZN6confab3net4wire15make_link_helloERKNS1_10link_helloE(const link_hello& x) {
+std::string __wrap__ZN6confab3net4wire15make_link_helloB5cxx11ERKNS1_10link_helloE(const link_hello& x) {
   auto next = x;
   next.version = "next";
-  return __real__ZN6confab3net4wire15make_link_helloERKNS1_10link_helloE(next).append(news);
+  return __real__ZN6confab3net4wire15make_link_helloB5cxx11ERKNS1_10link_helloE(next).append(news);
 }
 }
