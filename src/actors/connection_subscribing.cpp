@@ -3,6 +3,8 @@
 
 #include "net/hub.hpp"
 
+#include <algorithm>
+
 namespace confab::actors {
 
 namespace {
@@ -133,7 +135,11 @@ void connection_state::start_at(const attempt& x, const subscription_answer& got
               return subscribe_failed(x, {model::code::read_failed, "the log keeps changing"});
             }
             model::sighting sighting{seen->head.state, seen->found, seen->head.ancestors};
-            attach(x, got, model::resolve(from, got.state, &sighting));
+            auto start = model::resolve(from, got.state, &sighting);
+            // What the log does not hold any more, a ring may; it must not be taken for new.
+            auto seen_later = got;
+            seen_later.state.first = std::max(got.state.first, seen->head.state.first);
+            attach(x, seen_later, start);
           },
           [this, x](const caf::error&) {
             subscribe_failed(x, {model::code::read_failed, "the log could not be read"});

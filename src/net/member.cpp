@@ -44,6 +44,8 @@ void member::writable() {
 
 model::follower& member::follow(const subscribed_event& x, const model::wire_format& format) {
   unfollow(*x.feed->name());
+  if (x.feed->state().epoch == x.state.epoch)
+    x.feed->trimmed(x.state.first);
   auto& added = *followers_.emplace_back(std::make_unique<model::follower>(
       x.feed, model::subscription{x.state.epoch, x.from.at, x.from.reset}, format, *this));
   added.number = x.subscription;

@@ -115,3 +115,31 @@ TEST_CASE_FIXTURE(actor_bed, "a connection that ends while a draft looks for its
   run();
   CHECK(state_of<actors::conversation_state>(testee).subscribers.empty());
 }
+
+TEST_CASE_FIXTURE(actor_bed, "a reader that resumes at an id is told what was trimmed while it "
+                             "subscribed") {
+  auto testee = conversation_of(short_room());
+  for (std::uint64_t n = 1; n <= 3; ++n)
+    publish(testee, n, "p", n);
+  run();
+  auto second = (*store->reader())->page(short_room(), {2}, {2})->entries.front().id;
+  auto one = dial("me");
+  one.tell(net::subscribe_command{
+      "1", short_room(),
+      model::resume_request{.from = {.what = model::after::form::id, .id = {second.ms - 1, 0}},
+                            .epoch = std::nullopt,
+                            .id = std::nullopt}});
+  let(one.actor);
+  let(directory);
+  let(one.actor);
+  let(testee); // it answers that the first entry is the first
+  bool more = true;
+  while (more)
+    REQUIRE_FALSE(log->retain(env.wall_ms(), more).size() > 1);
+  run();
+  pass();
+  auto events = one.session->of<net::subscribed_event>();
+  REQUIRE(events.size() == 1);
+  CHECK(events[0].from.at == model::seq{});
+  CHECK(events[0].state.first == model::seq{3});
+}

@@ -45,3 +45,22 @@ TEST_CASE("what retention did to a deleted log is not done to its successor") {
   }
   CHECK(reader.all() == "reset:epoch e1 e2 e3 live@3");
 }
+
+TEST_CASE("a ring does not give what the log has trimmed to a reader that starts before it") {
+  hub_bed bed;
+  auto state = state_of_log("a", 1, 3);
+  auto feed = bed.open(state);
+  bed.announce(feed, state, {bed.run("a", entries(1, 3))});
+  bed.pass();
+  auto& known = bed.join();
+  bed.follow(known, feed, state, 1);
+  auto& late = bed.join();
+  // It resumes at an id that the log does not know any more.
+  bed.follow(late, feed, state_of_log("a", 3, 3), 0);
+  bed.pass();
+  REQUIRE(bed.reads.size() == 1);
+  bed.answer(model::page{.state = state_of_log("a", 3, 3), .entries = entries(3, 3)});
+  bed.pass();
+  CHECK(late.all() == "reset:trimmed[1,2] e3 live@3");
+  CHECK(known.all() == "reset:trimmed[2,2] e3 live@3");
+}

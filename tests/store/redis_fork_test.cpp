@@ -1,5 +1,5 @@
-// What forks in the log on Redis promise beyond the shared suite: others add to them, trim their
-// sources, and lose them.
+// What forks in the log on Redis promise beyond the shared suite: others add to them and trim their
+// sources, and rules of retention count for both.
 #include "store/log_check.hpp"
 #include "store/redis_bed.hpp"
 
@@ -11,62 +11,6 @@
 using namespace confab;
 using namespace confab::test;
 using model::code;
-
-namespace {
-
-std::string stream(const std::string& name) {
-  return "stream:conversation:" + name;
-}
-
-model::creation fork_of(const std::string& source, std::optional<std::uint64_t> at = {}) {
-  model::creation x;
-  x.fork = model::fork_point{.source = named(source)};
-  if (at)
-    x.fork->at = model::position{{}, {*at}, {}};
-  return x;
-}
-
-struct redis_fork_bed : redis_bed {
-  using redis_bed::redis_bed;
-
-  model::created fork(const std::string& name, const std::string& source,
-                      std::optional<std::uint64_t> at = {}) {
-    auto made = bed->writer->create(named(name), fork_of(source, at), noon_ms);
-    REQUIRE_MESSAGE(made, made.why().detail);
-    return *made;
-  }
-  code refusal(const std::string& name, const model::creation& what) {
-    auto made = bed->writer->create(named(name), what, noon_ms);
-    REQUIRE_FALSE(made);
-    return made.why().what;
-  }
-  void say(const std::string& name, const std::vector<std::string>& what) {
-    REQUIRE_FALSE(bed->publish(name, {batch{what}}).failure);
-  }
-  bool exists(const std::string& key) { return redis.ask({"EXISTS", key}).number == 1; }
-  /// Dense, with rising ids, and each entry found again by its seq and by its id.
-  void whole(const std::string& name) {
-    CAPTURE(name);
-    auto page = bed->page(name);
-    auto at = page.state.first;
-    model::entry_id last;
-    for (const auto& x : page.entries) {
-      CHECK(x.at == at);
-      CHECK(x.id > last);
-      auto by_seq = bed->reader->locate(named(name), x.at);
-      REQUIRE((by_seq && by_seq->found));
-      CHECK(by_seq->found->id == x.id);
-      auto by_id = bed->reader->locate_id(named(name), x.id);
-      REQUIRE((by_id && by_id->found));
-      CHECK(by_id->found->at == x.at);
-      at = at.next();
-      last = x.id;
-    }
-    CHECK(at == page.state.tail.next());
-  }
-};
-
-} // namespace
 
 TEST_CASE_FIXTURE(redis_fork_bed, "what others XADD to a fork stands behind what it shares") {
   say("s", {"1", "2", "3"});
@@ -143,11 +87,11 @@ TEST_CASE_FIXTURE(redis_fork_bed, "what others trim from a source its forks do n
   auto two = fork("two", "s", 2).state;
   say("two", {"86"});
   fork("deep", "two");
-  redis.ask({"XTRIM", stream("s"), "MAXLEN", "4"});
+  redis.ask({"XTRIM", stream_named("s"), "MAXLEN", "4"});
   CHECK(bed->state("two").first == model::seq{2});
   CHECK(bed->payloads("two") == payloads{"2", "86"});
   CHECK(bed->payloads("deep") == payloads{"2", "86"});
-  redis.ask({"XTRIM", stream("s"), "MAXLEN", "1"});
+  redis.ask({"XTRIM", stream_named("s"), "MAXLEN", "1"});
   CHECK(bed->payloads("all") == payloads{"5"});
   CHECK(bed->payloads("two") == payloads{"86"});
   CHECK(bed->state("two").first == model::seq{3});
@@ -162,179 +106,14 @@ TEST_CASE_FIXTURE(redis_fork_bed, "what others trim from a source its forks do n
   CHECK(bed->payloads("edge") == payloads{"83"});
   CHECK(refusal("late", fork_of("s", 3)) == code::bad_request);
   // Of the fork's own entries.
-  redis.ask({"XTRIM", stream("two"), "MAXLEN", "0"});
+  redis.ask({"XTRIM", stream_named("two"), "MAXLEN", "0"});
   CHECK(bed->page("two").entries.empty());
   CHECK(bed->state("two").first == model::seq{4});
   CHECK(bed->payloads("deep").empty());
-  redis.ask({"XTRIM", stream("s"), "MAXLEN", "0"});
+  redis.ask({"XTRIM", stream_named("s"), "MAXLEN", "0"});
   CHECK(bed->payloads("all").empty());
   say("all", {"6"});
   CHECK(bed->payloads("all") == payloads{"6"});
-}
-
-TEST_CASE_FIXTURE(
-    redis_fork_bed,
-    "a fork whose source lost what it shares has another epoch, and its own entries") {
-  for (const std::string how :
-       {"DEL of the stream", "DEL of all", "DEL and as long again", "XDEL of one that is shared"}) {
-    CAPTURE(how);
-    redis.ask({"FLUSHALL"});
-    open_again();
-    say("s", {"1", "2", "3"});
-    auto log = fork("f", "s", 2).state;
-    fork("deep", "f");
-    say("f", {"80"});
-    say("deep", {"81"});
-    if (how.starts_with("XDEL"))
-      redis.ask({"XDEL", stream("s"), to_string(bed->page("s").entries[1].id)});
-    else
-      redis.ask({"DEL", stream("s")});
-    if (how == "DEL of all")
-      redis.ask({"DEL", "confab:log:s"});
-    if (how == "DEL and as long again")
-      for (const char* payload : {"7", "8", "9"})
-        add("s", payload);
-    SUBCASE("noticed by whoever knew it") {}
-    SUBCASE("noticed by a process that knows nothing") {
-      open_again();
-    }
-    SUBCASE("noticed first where it was lost") {
-      REQUIRE(bed->writer->open(named("s")));
-    }
-    auto page = bed->page("f");
-    CHECK(page.state.epoch != log.epoch);
-    CHECK(bed->payloads("f") == payloads{"80"});
-    CHECK(page.state.first == model::seq{3});
-    CHECK(bed->payloads("deep") == payloads{"81"});
-    CHECK(epoch("f") == page.state.epoch);
-    CHECK_FALSE(bed->reader->locate(named("f"), {2})->found);
-    say("f", {"82"});
-    whole("f");
-    whole("deep");
-    // It is no fork any more.
-    REQUIRE(bed->writer->open(named("f")));
-    CHECK_FALSE(bed->writer->open(named("f"))->fork);
-    CHECK_FALSE(exists("confab:forks:s"));
-  }
-}
-
-TEST_CASE_FIXTURE(redis_fork_bed,
-                  "a fork whose source lost what came later has another epoch, and all entries") {
-  say("s", {"1", "2", "3"});
-  auto log = fork("f", "s", 2).state;
-  say("f", {"80"});
-  redis.ask({"SAVE"});
-  say("s", {"4"});
-  redis.ask({"DEBUG", "RELOAD", "NOSAVE"});
-  auto before = epoch("s");
-  CHECK(bed->payloads("s") == payloads{"1", "2", "3"});
-  CHECK(epoch("f") != log.epoch);
-  CHECK(bed->payloads("f") == payloads{"1", "2", "80"});
-  auto seen = bed->reader->locate(named("f"), {2});
-  REQUIRE(seen);
-  CHECK(seen->head.ancestors == std::vector<model::ancestor>{{before, {2}}});
-  CHECK(seen->head.fork->source == "s");
-  whole("f");
-}
-
-TEST_CASE_FIXTURE(redis_fork_bed, "an entry that appears among those that are shared is noticed") {
-  add("s", "1", "1-1");
-  REQUIRE(bed->writer->open(named("s")));
-  add("s", "2", "2-1");
-  add("s", "3", "3-1");
-  auto log = fork("f", "s").state;
-  add("s", "4", "4-1");
-  say("f", {"80"});
-  // As when Redis replays half a transaction that it had cut off before.
-  redis.ask(
-      {"EVAL",
-       "redis.call('DEL', KEYS[1]) for i, id in ipairs({'1-1', '1-2', '2-1', '3-1', '4-1'}) do "
-       "redis.call('XADD', KEYS[1], id, 'payload', i) end",
-       "1", stream("s")});
-  open_again();
-  CHECK(epoch("f") != log.epoch);
-  CHECK(bed->payloads("f") == payloads{"80"});
-}
-
-TEST_CASE_FIXTURE(redis_fork_bed, "a long source that was replaced is counted through") {
-  say("s", {"1", "2", "3"});
-  fork("f", "s", 2);
-  for (int i = 0; i < 12; ++i)
-    say("s", std::vector<std::string>(200, "1"));
-  SUBCASE("the last one that is shared is still in its place") {
-    redis.ask({"XDEL", stream("s"), to_string(bed->page("s").entries[0].id)});
-    CHECK(bed->payloads("f") == payloads{"2"});
-    CHECK(bed->payloads("s").front() == "2");
-  }
-  SUBCASE("it is there, and its place is another one's") {
-    redis.ask({"XDEL", stream("s"), to_string(bed->page("s").entries[100].id)});
-    CHECK(bed->payloads("f").empty());
-    CHECK(bed->state("f").first == model::seq{3});
-  }
-}
-
-TEST_CASE_FIXTURE(redis_fork_bed,
-                  "a fork whose own stream is lost is another log, and lets its source go") {
-  say("s", {"1", "2"});
-  auto log = fork("f", "s").state;
-  REQUIRE(bed->writer->remove(named("s")));
-  CHECK(bed->writer->open(named("s"))->gone);
-  redis.ask({"DEL", stream("f")});
-  add("f", "84");
-  CHECK(epoch("f") != log.epoch);
-  CHECK(bed->payloads("f") == payloads{"84"});
-  CHECK_FALSE(exists(stream("s")));
-  CHECK_FALSE(bed->writer->open(named("s"))->gone);
-  say("s", {"85"});
-}
-
-TEST_CASE_FIXTURE(redis_fork_bed, "a source goes with its last fork, whatever was left of others") {
-  say("s", {"1"});
-  for (const auto* name : {"f", "g", "h"})
-    fork(name, "s");
-  fork("deep", "f");
-  REQUIRE(bed->writer->remove(named("f")));
-  REQUIRE(bed->writer->remove(named("s")));
-  // By hand, and by a deadline that nobody has noticed.
-  redis.ask({"DEL", "confab:log:g", stream("g")});
-  redis.ask({"HSET", "confab:log:h", "expires_ms", "5"});
-  CHECK(bed->payloads("deep") == payloads{"1"});
-  CHECK(bed->writer->open(named("s"))->gone);
-  REQUIRE(bed->writer->remove(named("deep")));
-  // confab:since, the fan-out, and the name of the one that was removed by hand
-  CHECK(redis.ask({"KEYS", "*"}).elements.size() == 3);
-  for (const auto* name : {"s", "f", "h", "deep"})
-    say(name, {"85"});
-}
-
-TEST_CASE_FIXTURE(redis_fork_bed, "forks that ended unnoticed free a source when it is asked for") {
-  say("s", {"1"});
-  fork("f", "s");
-  REQUIRE(bed->writer->remove(named("s")));
-  redis.ask({"HSET", "confab:log:f", "expires_ms", "5"});
-  auto stale = bed->writer->open(named("s"));
-  REQUIRE(stale);
-  CHECK_FALSE(stale->gone);
-  CHECK_FALSE(exists(stream("f")));
-  say("s", {"85"});
-}
-
-TEST_CASE_FIXTURE(redis_fork_bed, "a process that did not hear of a deletion appends nothing") {
-  say("s", {"1"});
-  auto log = bed->state("s");
-  fork("f", "s");
-  auto other = store::open_redis(log_options(redis));
-  REQUIRE(other);
-  auto writer = (*other)->writer();
-  REQUIRE(writer->remove(named("s")));
-  auto late = bed->commit({chain_behind("s", log, {batch{{"2"}}})}).front();
-  REQUIRE(late.failure);
-  CHECK(late.failure->what == code::gone);
-  CHECK(late.committed == 0);
-  // Nor does one that did not hear that the name is free again keep it taken.
-  CHECK(bed->writer->open(named("s"))->gone);
-  REQUIRE(writer->remove(named("f")));
-  CHECK_FALSE(bed->commit({chain_behind("s", {}, {batch{{"1"}}})}).front().failure);
 }
 
 TEST_CASE_FIXTURE(redis_fork_bed, "32 forks stand in a row, and one more is refused") {
@@ -369,7 +148,7 @@ TEST_CASE_FIXTURE(redis_fork_bed, "any place of a long fork is found, by seq and
   fill("c", 15, noon_ms + 2);
   // Where each part goes on without the fork, ids lie between.
   fill("a", 5, noon_ms + 3);
-  redis.ask({"XTRIM", stream("a"), "MAXLEN", "3300"}); // its first 200
+  redis.ask({"XTRIM", stream_named("a"), "MAXLEN", "3300"}); // its first 200
   std::minstd_rand random{11};
   for (int i = 0; i < 60; ++i) {
     if (i % 3 == 0)

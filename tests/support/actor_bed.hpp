@@ -253,6 +253,8 @@ public:
             session};
   }
 
+  /// Of which retention leaves one entry, when a test asks for it.
+  static model::conversation_name short_room() { return *model::conversation_name::parse("short"); }
   static model::conversation_name room() { return *model::conversation_name::parse("room"); }
   static net::subscribe_command subscribing(const std::string& ref) {
     return {ref, room(),
@@ -282,6 +284,7 @@ private:
     store::options how;
     how.wall_ms = std::move(wall_ms);
     how.directory = ":memory:";
+    how.retention = {{.pattern = "short", .entries_max = 1}};
     return std::move(*store::open(how));
   }
   template <class Pool>

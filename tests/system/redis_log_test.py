@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing
 import random
 import subprocess
+import threading
 
 import redis
 
@@ -150,6 +151,66 @@ def a_reader_resumes_at_the_id_that_xadd_gave():
             x = wire.next("reset")
             equal((x["reason"], x["missing"]), ("trimmed", [1, 15]))
             equal(wire.entries(1)[0]["seq"], 16)
+
+
+def resumed(server, name, after):
+    """[missing range, or None; the first entry's seq, or None at the tail] of a reader that goes on there."""
+    with Wire(server) as wire:
+        wire.subscribe(name, after=after)
+        x, missing = wire.next(), None
+        while x["op"] == "reset":
+            equal(x["reason"], "trimmed")
+            # It may be trimmed further meanwhile.
+            expect(missing is None or x["missing"][0] == missing[1] + 1, "what is missing", missing, x)
+            missing = [(missing or x["missing"])[0], x["missing"][1]]
+            x = wire.next()
+        if x["op"] == "live":
+            return missing, None
+        equal(x["op"], "entry", x)
+        return missing, x["seq"]
+
+
+def readers_resume_while_their_place_is_trimmed():
+    rng = random.Random(SEED)
+    told = 0
+    with redis_server("stream-node-max-entries 1") as store, serve_on(store.address) as server, Wire(server) as keeper:
+        for i in range(20):
+            name, ids = f"room/{i}", []
+            keeper.subscribe(name, after="start")  # the conversation and its ring stay in memory
+            ids += [store.add(name, str(n)) for n in range(30)]
+            eventually(lambda name=name: info(server, name)["last"] == 30, "all is there")
+            ended = threading.Event()
+
+            def grow_and_shrink(name=name, ids=ids, ended=ended, order=random.Random(rng.random())):
+                own = redis.Redis(port=store.port)
+                while len(ids) < 200 and not ended.is_set():
+                    if order.random() < 0.3:
+                        own.xtrim(f"stream:conversation:{name}", maxlen=order.randrange(1, 30), approximate=False)
+                    else:
+                        ids.append(post(server, name, {"payload": 0}).json()["id"])
+                own.close()
+
+            trouble = threading.Thread(target=grow_and_shrink)
+            trouble.start()
+            try:
+                for _ in range(20):
+                    at = rng.randrange(1, len(ids) + 1)
+                    by_id = rng.random() < 0.6
+                    missing, first = resumed(server, name, ids[at - 1] if by_id else at)
+                    told += missing is not None
+                    if missing is None:
+                        expect(first in (at + 1, None), "it goes on behind its place", at, first, by_id)
+                        continue
+                    # An id that was trimmed has no place any more: everything that is gone is named.
+                    expect(missing[0] == at + 1 or by_id and missing[0] == 1, "what is missing", at, missing, by_id)
+                    expect(missing[1] > at or by_id and missing[1] == at, "what is missing", at, missing, by_id)
+                    expect(first in (missing[1] + 1, None), "it goes on behind what is missing", missing, first)
+            finally:
+                ended.set()
+                trouble.join()
+            keeper.ask(op="unsubscribe", conversation=name)
+            keeper.held = []
+    expect(told > 50, "nothing was trimmed in front of a reader", told)
 
 
 def fork(server, name, source, at=None):
@@ -308,6 +369,6 @@ def health_says_what_holds():
 if __name__ == "__main__":  # the producers import this, too
     run(old_producers_are_heard_with_and_without_a_pointer, everybody_sees_the_streams_of_four_producers,
         published_and_added_are_one_order_for_all, a_reader_behind_what_was_trimmed_is_told,
-        a_reader_resumes_at_the_id_that_xadd_gave, forks_share_what_their_source_has_and_go_on_by_themselves,
-        a_fork_is_reset_when_its_source_lost_what_it_shares, what_redis_cannot_do_is_refused_with_a_reason,
+        a_reader_resumes_at_the_id_that_xadd_gave, readers_resume_while_their_place_is_trimmed,
+        forks_share_what_their_source_has_and_go_on_by_themselves, a_fork_is_reset_when_its_source_lost_what_it_shares, what_redis_cannot_do_is_refused_with_a_reason,
         cursors_and_deletion_work_as_elsewhere, the_logs_are_proved_whole, health_says_what_holds)
