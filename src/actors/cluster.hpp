@@ -7,6 +7,7 @@
 
 #include "actors/cluster_interfaces.hpp"
 #include "actors/environment.hpp"
+#include "net/wire/link_hello.hpp"
 
 #include <caf/io/middleman_actor.hpp>
 #include <caf/stateful_actor.hpp>

@@ -175,7 +175,7 @@ void node_link_state::frame(const std::string& bytes) {
   }
   pass_answers();
   // Whoever gets nothing but an acknowledgement does not acknowledge it.
-  ack_due = ack_due || !read->records.empty();
+  ack_due = ack_due || read->says_something;
   if (ack_due || !slot_order.empty())
     due();
 }

@@ -17,6 +17,7 @@
 
 #include "actors/cluster_interfaces.hpp"
 #include "actors/environment.hpp"
+#include "net/wire/link_hello.hpp"
 
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>

@@ -2,6 +2,7 @@
 #include "actors/membership.hpp"
 
 #include "actors/node.hpp"
+#include "net/wire/link_hello.hpp"
 #include "store/redis_leases.hpp"
 #include "support/redis_server.hpp"
 

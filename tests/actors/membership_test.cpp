@@ -2,6 +2,7 @@
 // whose time and trouble the tests make.
 #include "actors/membership.hpp"
 
+#include "net/wire/link_hello.hpp"
 #include "support/deterministic_system.hpp"
 
 #include <caf/send.hpp>

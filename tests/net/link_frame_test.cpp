@@ -2,6 +2,8 @@
 #include "net/wire/link_bytes.hpp"
 #include "net/wire/link_frame.hpp"
 
+#include "net/wire/link_hello.hpp"
+
 #include <doctest/doctest.h>
 
 #include <random>
@@ -119,7 +121,8 @@ TEST_CASE("a frame comes back as it was written") {
 }
 
 TEST_CASE("a hello comes back as it was written, and nothing else is one") {
-  link_hello said{.cluster = "c", .protocol = 1, .version = "0.1.0", .incarnation = "ab12", .to = "cd34"};
+  link_hello said{
+      .cluster = "c", .protocol = 1, .version = "0.1.0", .incarnation = "ab12", .to = "cd34"};
   auto read = read_link_hello(make_link_hello(said));
   REQUIRE(read);
   CHECK(*read == said);
@@ -145,6 +148,18 @@ TEST_CASE("what a newer node says beyond what is known here is skipped") {
   REQUIRE(read);
   REQUIRE(read->records.size() == 2);
   CHECK(std::get<follow_record>(read->records[1]).name == room());
+}
+
+TEST_CASE(
+    "a frame of nothing but records to come wants an acknowledgement, one without any does not") {
+  auto bytes = link_frame_writer{1, 0}.finish();
+  CHECK_FALSE(read_link_frame(bytes, nullptr)->says_something);
+  bytes.push_back(99);
+  add_text(bytes, "whatever");
+  auto read = read_link_frame(bytes, nullptr);
+  REQUIRE(read);
+  CHECK(read->says_something);
+  CHECK(read->records.empty());
 }
 
 TEST_CASE("an error code to come means that the outcome is unknown") {

@@ -3,6 +3,7 @@
 // linker puts these in front of the program's own functions (tests/CMakeLists.txt).
 #include "net/wire/link_bytes.hpp"
 #include "net/wire/link_frame.hpp"
+#include "net/wire/link_hello.hpp"
 
 using namespace confab::net::wire;
 
@@ -16,7 +17,8 @@ constexpr std::string_view news = "\x01\xFFnews";
 extern "C" {
 
 std::string __real__ZNO6confab3net4wire17link_frame_writer6finishB5cxx11Ev(link_frame_writer&& x);
-std::string __real__ZN6confab3net4wire15make_link_helloB5cxx11ERKNS1_10link_helloE(const link_hello& x);
+std::string
+__real__ZN6confab3net4wire15make_link_helloB5cxx11ERKNS1_10link_helloE(const link_hello& x);
 
 std::string __wrap__ZNO6confab3net4wire17link_frame_writer6finishB5cxx11Ev(link_frame_writer&& x) {
   auto bytes = __real__ZNO6confab3net4wire17link_frame_writer6finishB5cxx11Ev(std::move(x));
@@ -33,7 +35,8 @@ std::string __wrap__ZNO6confab3net4wire17link_frame_writer6finishB5cxx11Ev(link_
   return out;
 }
 
-std::string __wrap__ZN6confab3net4wire15make_link_helloB5cxx11ERKNS1_10link_helloE(const link_hello& x) {
+std::string
+__wrap__ZN6confab3net4wire15make_link_helloB5cxx11ERKNS1_10link_helloE(const link_hello& x) {
   auto next = x;
   next.version = "next";
   return __real__ZN6confab3net4wire15make_link_helloB5cxx11ERKNS1_10link_helloE(next).append(news);

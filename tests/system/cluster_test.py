@@ -346,8 +346,10 @@ def a_node_that_is_cut_off_sends_its_clients_away():
             for x in wires[1:]:
                 equal(x.next("entry", "c")["seq"], receipt["seq"])
         # It serves again, and nobody is sent away any more.
+        eventually(lambda: ready(cut).status == 200, "it is ready")
         with Wire(cut) as again:
-            again.subscribe("c", after="start")
+            eventually(lambda: again.ask(op="subscribe", conversation="c", after="start")["op"] == "subscribed",
+                       "its writer has connected again")
             again.entries(2)
             again.until_live("c")
             time.sleep(2)

@@ -12,7 +12,6 @@ namespace {
 
 enum class kind : std::uint8_t { follow = 1, unfollow, wake, append, answer, announcement, lease };
 
-constexpr std::string_view magic = "confab link";
 constexpr std::size_t word_bytes_max = 256;
 constexpr std::uint64_t runs_max = 4096;
 constexpr std::size_t sender_bytes_max = 4096;
@@ -276,30 +275,6 @@ const model::wire_format& link_format() noexcept {
   return the_format;
 }
 
-std::string make_link_hello(const link_hello& x) {
-  std::string out{magic};
-  add_leb128(out, x.protocol);
-  for (const auto* text : {&x.cluster, &x.version, &x.incarnation, &x.to})
-    add_text(out, *text);
-  return out;
-}
-
-model::result<link_hello> read_link_hello(std::string_view bytes) {
-  const model::error no_hello{model::code::bad_request, "does not begin as a link between nodes"};
-  if (!bytes.starts_with(magic))
-    return no_hello;
-  link_bytes_reader in{bytes.substr(magic.size())};
-  link_hello x;
-  x.protocol = static_cast<std::uint32_t>(in.number(std::numeric_limits<std::uint32_t>::max()));
-  x.cluster = in.text(word_bytes_max);
-  x.version = in.text(word_bytes_max);
-  x.incarnation = in.text(word_bytes_max);
-  x.to = in.text(word_bytes_max);
-  if (!in.whole() || x.incarnation.empty())
-    return no_hello;
-  return x;
-}
-
 link_frame_writer::link_frame_writer(std::uint64_t serial, std::uint64_t acked) {
   add_leb128(bytes_, serial);
   add_leb128(bytes_, acked);
@@ -387,8 +362,9 @@ model::result<link_frame> read_link_frame(std::string_view bytes, model::byte_bu
   while (in.whole() && !in.at_end()) {
     auto what = in.number(0x7F);
     link_bytes_reader body{in.text()};
-    auto known = what >= static_cast<unsigned>(kind::follow) &&
-                 what <= static_cast<unsigned>(kind::announcement);
+    auto known =
+        what >= static_cast<unsigned>(kind::follow) && what <= static_cast<unsigned>(kind::lease);
+    x.says_something = true;
     if (!in.whole() || !known)
       continue;
     auto record = read_record(static_cast<kind>(what), body, budget);

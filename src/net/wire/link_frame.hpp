@@ -24,25 +24,8 @@
 
 namespace confab::net::wire {
 
-/// Raised when an older node could misunderstand what this one says.
-inline constexpr std::uint32_t link_protocol = 1;
 /// A larger frame is refused unread.
 inline constexpr std::size_t link_frame_bytes_max = 16 * 1024 * 1024;
-
-/// The first word of a link, from either side.
-struct link_hello {
-  std::string cluster;
-  std::uint32_t protocol = link_protocol;
-  /// Of the program; for the log.
-  std::string version;
-  /// Random per process.
-  std::string incarnation;
-  /// The incarnation that is meant: a process that was restarted at the same address is another
-  /// one. Empty in an answer.
-  std::string to = {};
-
-  friend bool operator==(const link_hello&, const link_hello&) = default;
-};
 
 /// The sender follows this conversation from now on; answered by an announcement.
 struct follow_record {
@@ -92,11 +75,10 @@ struct link_frame {
   /// The last serial of the other side that was handled.
   std::uint64_t acked = 0;
   std::vector<link_record> records;
+  /// Whether it carries any record, also of an unknown kind: its sender waits for the
+  /// acknowledgement.
+  bool says_something = false;
 };
-
-[[nodiscard]] std::string make_link_hello(const link_hello& x);
-/// Errors: `bad_request`.
-[[nodiscard]] model::result<link_hello> read_link_hello(std::string_view bytes);
 
 /// A frame in the making.
 class link_frame_writer {
