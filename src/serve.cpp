@@ -292,7 +292,7 @@ int serve(const config& values) {
   std::chrono::steady_clock::time_point sent_away{};
   while (!signalled(signals, std::chrono::seconds{1})) {
     auto now = std::chrono::steady_clock::now();
-    if (!env.others_serve || now - sent_away < send_away_period)
+    if (!env.others_serve || server.connections() == 0 || now - sent_away < send_away_period)
       continue;
     sent_away = now;
     spdlog::warn("this node has no lease and others have: {} connections are sent there",

@@ -172,6 +172,9 @@ bool conversation_state::kept_out(const publication& x) {
     auto answer = [this, x](const opened& log) {
       if (!log)
         return refuse(x, log.why());
+      // Others have begun it since.
+      if (!log->state.epoch.empty() && out_of_date(x))
+        return;
       refuse(x, {log->gone ? model::code::gone : model::code::not_found,
                  of->text() + (log->gone ? " was deleted" : " does not exist")});
     };

@@ -3,6 +3,7 @@
 #include "actors/stream_copies.hpp"
 #include "net/wire/formats.hpp"
 #include "net/wire/json_object.hpp"
+#include "store/redis_writer.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -15,7 +16,9 @@ constexpr std::int64_t hear_ms = 50;
 /// Heard in one go, and waiting for the log: beyond it Redis keeps what comes, as far as its
 /// client-output-buffer-limit goes.
 constexpr int messages_max = 256;
-constexpr std::size_t unanswered_max = 1024;
+/// From the oldest to the newest that waits: the log on Redis keeps receipts of so many numbers.
+constexpr std::uint64_t unanswered_span_max = 256;
+static_assert(unanswered_span_max < store::producer_slots);
 constexpr std::size_t unanswered_bytes_max = 8 * 1024 * 1024;
 constexpr std::chrono::milliseconds retry_wait{500};
 /// Members are looked for more often.
@@ -55,12 +58,11 @@ void pubsub_listener_state::work() {
     step = listen();
   if (step)
     step = publish_list();
-  auto full = unanswered.size() >= unanswered_max || unanswered_bytes >= unanswered_bytes_max;
-  if (step && !full)
+  if (step && !full())
     step = hear();
   if (step) {
     env->redis_health.up("listeners");
-    if (full)
+    if (full())
       return self->delayed_send(self, std::chrono::milliseconds{10}, atom::work::value);
     return self->send(self, atom::work::value);
   }
@@ -92,8 +94,14 @@ model::status pubsub_listener_state::publish_list() {
   return model::nothing{};
 }
 
+bool pubsub_listener_state::full() const {
+  return unanswered_bytes >= unanswered_bytes_max ||
+         (!unanswered.empty() &&
+          last_request - unanswered.begin()->first >= unanswered_span_max - 1);
+}
+
 model::status pubsub_listener_state::hear() {
-  for (int i = 0; i < messages_max; ++i) {
+  for (int i = 0; i < messages_max && !full(); ++i) {
     auto got = redis->hear(i > 0 ? 0 : hear_ms);
     if (!got)
       return got.why();

@@ -12,7 +12,7 @@
 #include <caf/typed_event_based_actor.hpp>
 #include <caf/typed_response_promise.hpp>
 
-#include <unordered_map>
+#include <map>
 
 namespace confab::actors {
 
@@ -40,6 +40,8 @@ struct pubsub_listener_state {
   // Steps of the above.
 
   [[nodiscard]] model::status listen();
+  /// So much waits for the log that no more is taken from Redis.
+  [[nodiscard]] bool full() const;
   [[nodiscard]] model::status hear();
   void take(const store::heard_message& x);
   /// Tells all listeners which nodes there are, if that is due.
@@ -65,7 +67,7 @@ struct pubsub_listener_state {
   bool listening = false;
   directory_actor directory;
   quiet_log complaints;
-  std::unordered_map<std::uint64_t, waiting> unanswered;
+  std::map<std::uint64_t, waiting> unanswered;
   std::size_t unanswered_bytes = 0;
   std::uint64_t last_request = 0;
   std::vector<caf::typed_response_promise<bool>> leaving;

@@ -57,6 +57,10 @@ void stream_speaker_state::work() {
     if (spoken.why().what == model::code::log_damaged)
       continue;
     enter(of);
+    // Whoever waits has other things to do than to wait for Pub/Sub.
+    for (auto& [name_of_it, promises_of_it] : waiting)
+      for (auto& x : std::exchange(promises_of_it, {}))
+        x.deliver(false);
     return self->delayed_send(self, rest, atom::work::value);
   }
   working = !due.empty();
@@ -117,6 +121,9 @@ stream_speaker_state::find(const model::conversation_name& of) {
     places.clear();
   auto at = last->found.value_or(
       model::position{state.epoch, {state.first.value - 1}, model::entry_id{}});
+  // What a fork shares was published as its source's.
+  if (const auto& fork = last->head.fork; fork && at.at < fork->at)
+    at = {state.epoch, fork->at, model::entry_id{}};
   return &places.insert_or_assign(of, place{at, *spoken}).first->second;
 }
 

@@ -7,9 +7,8 @@
 // (1) How far a log was published moves in the step that publishes: whoever of several nodes does
 //     it, an entry is published once, and in the order of the stream.
 // (2) What is not published yet is in the log, and found there: nothing is queued but names.
-// (3) What is older than `late_ms` is passed over: who listens now hears nothing of yesterday, and
-// a
-//     log that was never published begins there.
+// (3) What is older than `late_ms` is passed over: who listens now hears nothing of yesterday. A
+//     log that was never published begins there, a fork behind what it shares.
 #pragma once
 
 #include "actors/environment.hpp"

@@ -51,7 +51,7 @@ void listeners::leave(std::int64_t now_ms) {
 }
 
 bool listeners::left() const {
-  return leaving_ && !listed_ && (known_.empty() || !heard_.empty());
+  return leaving_ && (known_.empty() || (!listed_ && !heard_.empty()));
 }
 
 void listeners::begin_again() {

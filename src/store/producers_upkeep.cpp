@@ -4,7 +4,9 @@ namespace confab::store {
 
 namespace {
 
-constexpr std::int64_t prolong_ms = 3'600'000;
+/// No longer than internal rows are kept: a hash that lost its last one, and its time to live with
+/// it, is then always due.
+constexpr std::int64_t prolong_ms = 600'000;
 /// So many fields are worth an index.
 constexpr std::size_t many_appends = 64;
 /// Beyond it all are told again.

@@ -17,7 +17,7 @@ struct producers_upkeep {
   bool many = false;
 };
 
-/// A hash outlives its newest row by an hour, although it is told so once an hour.
+/// A hash outlives its newest row by ten minutes, although it is told so once in ten minutes.
 [[nodiscard]] std::string producers_kept_ms(std::int64_t ttl_s);
 
 /// By conversation; bounded. One thread at a time.

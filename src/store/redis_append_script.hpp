@@ -186,8 +186,8 @@ local STREAM, LOG, PRODUCERS, FANOUT = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local A, call = ARGV, redis.call
 local NAME, TAIL_ID, LENGTH, ORIGIN = A[1], A[3], tonumber(A[4]), A[6]
 local SLOTS, ROWS = A[9] + 0, A[9] + A[10]
-local h = call('HMGET', LOG, 'epoch', 'closed', 'expires_ms')
-if h[1] ~= A[2] or h[2] or h[3] then return 0 end
+local h = call('HMGET', LOG, 'epoch', 'closed', 'expires_ms', 'gone')
+if h[1] ~= A[2] or h[2] or h[3] or h[4] then return 0 end
 local behind = call('XRANGE', STREAM, TAIL_ID, '+', 'COUNT', 2)
 if #behind ~= 1 or behind[1][1] ~= TAIL_ID or call('XLEN', STREAM) ~= LENGTH then return 0 end
 local at = 11 + 2 * ROWS

@@ -1,4 +1,5 @@
 // Whether the logs in a Redis are dense and whole: their streams, and what the hashes say of them.
+#include "store/creation_rules.hpp"
 #include "store/log_check.hpp"
 #include "store/redis_session.hpp"
 
@@ -169,7 +170,12 @@ private:
     if ((*source)[0] != from.epoch)
       defect("its source " + from.source + " is another log by now: its readers get a reset");
     auto holder = from.source;
-    for (auto text = (*source)[1]; !text.empty();) {
+    std::size_t depth = 0;
+    for (auto text = (*source)[1]; !text.empty(); ++depth) {
+      if (depth == fork_depth_max) {
+        defect("its sources have sources without end");
+        return model::nothing{};
+      }
       origin next;
       if (!read_origin(text, next) || next.last.at < from.last.at)
         break; // its own check names what is wrong

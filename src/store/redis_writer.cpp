@@ -68,46 +68,6 @@ model::result<log_head> redis_writer::open_at(const model::conversation_name& na
   return sight->head;
 }
 
-std::vector<model::result<log_head>>
-redis_writer::look(std::span<const model::conversation_name> names, std::int64_t now_ms) {
-  // Two cheap questions for each that was seen before: is there anything behind its tail, and does
-  // the stream hold as many entries as it did? They do not tell what a fork's source lost.
-  std::vector<redis_command> questions;
-  std::vector<std::optional<redis_sight>> known;
-  for (const auto& x : names) {
-    auto& before = known.emplace_back(session_.places.find(x));
-    if (before && (before->head.state.epoch.empty() || before->head.fork ||
-                   before->head.settings.lifetime.expires_ms ||
-                   before->head.state.life == model::lifecycle::closed))
-      before.reset();
-    if (!before)
-      continue;
-    auto stream = stream_key(x);
-    questions.push_back(
-        {"XRANGE", {stream, '(' + to_string(before->head.state.tail_id), "+", "COUNT", "1"}});
-    questions.push_back({"XLEN", {stream}});
-  }
-  auto answers = session_.redis.send_all(questions);
-  std::vector<model::result<log_head>> heads;
-  std::size_t at = 0;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    auto same = known[i].has_value() && answers && (*answers)[at].is(kind::array) &&
-                (*answers)[at].elements.empty() && (*answers)[at + 1].is(kind::integer) &&
-                static_cast<std::uint64_t>((*answers)[at + 1].number) == known[i]->length;
-    if (known[i])
-      at += 2;
-    if (!answers)
-      heads.push_back(unreadable(answers.why()));
-    else if (same)
-      heads.push_back(known[i]->head);
-    else
-      heads.push_back(open_at(names[i], now_ms));
-  }
-  if (!answers)
-    note(&answers.why());
-  return heads;
-}
-
 std::vector<redis_writer::work> redis_writer::begin(std::span<const chain* const> chains,
                                                     std::int64_t now_ms) {
   std::vector<work> all;

@@ -76,6 +76,7 @@ TEST_CASE("a node that leaves has left when a list without it was heard") {
 TEST_CASE("the last node that leaves waits for nobody") {
   listeners one{"a", 100};
   one.know({"a"}, 0);
+  CHECK(one.heard("a", 0));
   one.leave(0);
   CHECK(one.due(0).empty());
   CHECK(one.left());

@@ -59,6 +59,45 @@ TEST_CASE_FIXTURE(redis_fork_bed, "receipts and numbers of a fork are its own, w
   CHECK((*cursor)->id == bed->page("s").entries[0].id);
 }
 
+TEST_CASE_FIXTURE(redis_fork_bed,
+                  "who has not heard that a source was deleted appends nothing to it") {
+  say("s", {"1"});
+  fork("f", "s");
+  say("s", {"2"});
+  auto log = bed->state("s");
+  auto opened = store::open_redis(log_options(redis));
+  REQUIRE(opened);
+  store_bed elsewhere{std::move(*opened)};
+  REQUIRE(elsewhere.writer->remove(named("s")));
+  for (auto number : {1U, 2U}) {
+    auto late = bed->commit({chain_behind("s", log, {batch{{"3"}, "p", number}})}).front();
+    REQUIRE(late.failure);
+    CHECK(late.failure->what == code::gone);
+  }
+  CHECK(redis.ask({"XLEN", stream_named("s")}).number == 2);
+}
+
+TEST_CASE_FIXTURE(redis_fork_bed,
+                  "a look tells what others have closed, or deleted and kept for its forks") {
+  say("closed", {"1"});
+  say("s", {"1"});
+  fork("f", "s");
+  auto names = std::vector{named("closed"), named("s")};
+  auto opened = store::open_redis(log_options(redis));
+  REQUIRE(opened);
+  store_bed elsewhere{std::move(*opened)};
+  auto heads = bed->writer->look(names, noon_ms);
+  CHECK(heads[0]->state.life == model::lifecycle::open);
+  CHECK(heads[1]->state.tail == model::seq{1});
+  REQUIRE(elsewhere.writer->close(named("closed")));
+  REQUIRE(elsewhere.writer->remove(named("s")));
+  heads = bed->writer->look(names, noon_ms);
+  REQUIRE(heads[0]);
+  CHECK(heads[0]->state.life == model::lifecycle::closed);
+  REQUIRE(heads[1]);
+  CHECK(heads[1]->gone);
+}
+
 TEST_CASE("a fork without entries of its own outlives a restart of Redis") {
   redis_fork_bed b{{"appendonly yes", "aof-use-rdb-preamble no"}};
   b.say("s", {"1", "2"});
