@@ -41,6 +41,9 @@ void conversation_state::receipts(const append_answers& x) {
     auto i = forwards.find(y.request);
     if (i == forwards.end())
       continue; // it was sent elsewhere since
+    // Whoever is home next must not take what was sent behind it for a beginning.
+    if (!y.got && model::temporary(y.got.why().what))
+      producers.refused_unread(*i->second.drafts);
     answers.add(i->second, {i->second.request, y.got, y.state, y.producer_last});
     forwards.erase(i);
   }
