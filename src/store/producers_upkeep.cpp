@@ -1,12 +1,14 @@
 #include "store/producers_upkeep.hpp"
 
+#include "store/redis_writer.hpp"
+
 namespace confab::store {
 
 namespace {
 
 /// No longer than internal rows are kept: a hash that lost its last one, and its time to live with
 /// it, is then always due.
-constexpr std::int64_t prolong_ms = 600'000;
+constexpr std::int64_t prolong_ms = internal_ttl_ms;
 /// So many fields are worth an index.
 constexpr std::size_t many_appends = 64;
 /// Beyond it all are told again.
