@@ -2,12 +2,16 @@
 //
 // Invariants:
 // (1) Every command gets one answer; a draft gets it by `publish_deadline_ms`, if need be
-// `append_unknown`. (2) A draft is sent again only with the same producer and number, so that it is
-// appended once. (3) What a conversation answers after a later subscribe, or an unsubscribe, of the
-// same name is not shown.
+//     `append_unknown`.
+// (2) A draft is sent again only with the same producer and number, so that it is appended once.
+// (3) Drafts reach their conversation in order, whoever it is by then, and say what of their
+//     producer was refused before them: none is taken for a beginning that is not.
+// (4) What a conversation answers after a later subscribe, or an unsubscribe, of the same name is
+//     not shown.
 #pragma once
 
 #include "actors/environment.hpp"
+#include "model/draft_order.hpp"
 
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
@@ -59,6 +63,7 @@ struct connection_state {
     std::uint64_t producer = 0;
     std::uint64_t drafts = 0;
     std::size_t unanswered = 0;
+    model::draft_order<conversation_actor> order;
   };
   /// Runs `x` with the conversation's handle, now or when the directory has answered; tasks of one
   /// name keep their order.
@@ -93,8 +98,20 @@ struct connection_state {
     caf::actor_clock::time_point deadline;
     caf::actor_clock::time_point retry_at;
     int sends = 0;
+    /// Whether a conversation has it.
+    bool sent = false;
+    /// The client was told that nobody knows.
+    bool given_up = false;
   };
   void send_draft(std::uint64_t request);
+  /// Those of a conversation whose turn it is.
+  void send_due(const model::conversation_name& of_name);
+  void send_due(model::draft_order<conversation_actor>& order, const conversation_actor& to);
+  /// Whatever is sent behind it is told so.
+  void note_refusal(const unanswered& x, const model::error& why);
+  void note_receipt(const unanswered& x);
+  /// A conversation has answered, for `moved` not for good; what waited for that is sent.
+  void came_back(std::uint64_t request, unanswered& x, bool moved);
   /// Whether an earlier number of its producer has no outcome yet.
   [[nodiscard]] bool follows_another(const unanswered& x) const;
   void watch_deadlines();
@@ -128,6 +145,8 @@ struct connection_state {
   std::unordered_map<model::conversation_name, known_conversation> known;
   std::size_t subscriptions = 0;
   std::map<std::uint64_t, unanswered> drafts;
+  /// Drafts that were refused; those of conversations without any are not in it.
+  std::unordered_map<model::conversation_name, model::refusals> refused;
   std::uint64_t last_number = 0;
   bool ticking = false;
   /// Some draft may wait to be sent again.

@@ -5,6 +5,7 @@
 #include "net/hub.hpp"
 
 #include <algorithm>
+#include <cassert>
 
 namespace confab::actors {
 
@@ -13,6 +14,8 @@ namespace {
 /// Granularity of deadlines, and how long an unknown outcome is left alone before it is asked for
 /// again.
 constexpr std::chrono::milliseconds tick_period{250};
+/// Conversations, and producers of each, whose refused drafts are remembered.
+constexpr std::size_t refused_max = 64;
 
 /// Whether an earlier number of its producer is going to be sent again.
 template <class Drafts, class Draft>
@@ -53,57 +56,111 @@ void connection_state::handle(const net::publish_command& x) {
 }
 
 void connection_state::send_draft(std::uint64_t request) {
-  auto i = drafts.find(request);
-  if (i == drafts.end())
-    return;
-  // In a log that knows nothing of its producer it would be taken for the first one.
-  if (retrying && waits_for_another(drafts, i->second)) {
-    i->second.retry_at = self->clock().now() + tick_period;
-    return;
+  const auto& of_name = drafts.at(request).what.name;
+  know(of_name).order.add(request);
+  send_due(of_name);
+}
+
+void connection_state::send_due(const model::conversation_name& of_name) {
+  auto& k = know(of_name);
+  if (k.actor && k.waiting.empty())
+    return send_due(k.order, conversation_actor{k.actor});
+  with(of_name,
+       [this, of_name](const conversation_actor& to) { send_due(know(of_name).order, to); });
+}
+
+void connection_state::send_due(model::draft_order<conversation_actor>& order,
+                                const conversation_actor& to) {
+  for (auto request : order.due(to)) {
+    auto i = drafts.find(request);
+    if (i == drafts.end()) {
+      order.back(request, false); // its deadline came first
+      continue;
+    }
+    auto& x = i->second;
+    // In a log that knows nothing of its producer it would be taken for the first one.
+    if (retrying && waits_for_another(drafts, x)) {
+      x.retry_at = self->clock().now() + tick_period;
+      order.back(request, false);
+      continue;
+    }
+    x.sent = true;
+    publication what{request, x.drafts, x.sends++ > 0, client_actor{self}};
+    if (auto its = refused.find(x.what.name); its != refused.end()) {
+      what.behind = its->second.before(*x.drafts);
+      its->second.comes(*x.drafts);
+    }
+    self->send(to, atom::append::value, std::move(what));
   }
-  with(i->second.what.name, [this, request](const conversation_actor& to) {
-    auto j = drafts.find(request);
-    if (j == drafts.end())
-      return; // its deadline came first
-    auto& x = j->second;
-    x.retry_at = caf::actor_clock::time_point::max();
-    self->send(to, atom::append::value,
-               publication{request, x.drafts, x.sends++ > 0, client_actor{self}});
-  });
+}
+
+void connection_state::came_back(std::uint64_t request, unanswered& x, bool moved) {
+  x.sent = false;
+  if (moved)
+    forget(x.what.name);
+  auto& order = know(x.what.name).order;
+  order.back(request, moved);
+  if (order.ready())
+    send_due(x.what.name);
+}
+
+void connection_state::note_refusal(const unanswered& x, const model::error& why) {
+  if (model::internal_producer(x.drafts->producer))
+    return;
+  auto i = refused.find(x.what.name);
+  if (i == refused.end()) {
+    if (refused.size() >= refused_max)
+      refused.erase(refused.begin());
+    i = refused.try_emplace(x.what.name, refused_max).first;
+  }
+  i->second.refused(*x.drafts, why);
+}
+
+void connection_state::note_receipt(const unanswered& x) {
+  auto i = refused.find(x.what.name);
+  if (i == refused.end())
+    return;
+  i->second.taken(x.drafts->producer, {x.drafts->producer_epoch, x.drafts->producer_seq});
+  if (i->second.empty())
+    refused.erase(i);
 }
 
 void connection_state::receipts(const append_answers& x) {
   std::vector<net::event> events;
   for (const auto& [request, got, state, producer_last] : x.answers) {
     auto i = drafts.find(request);
-    if (i == drafts.end())
-      continue; // answered by its deadline
+    assert(i != drafts.end() && i->second.sent);
     auto& draft = i->second;
-    const auto& of_name = draft.what.name;
-    if (!got && got.why().what == model::code::moved) {
-      forget(of_name);
-      send_draft(request);
-      continue;
-    }
+    auto moved = !got && got.why().what == model::code::moved;
     // One that came before it is on its way again: it is no gap of the client's.
     auto overtook = !got && got.why().what == model::code::producer_gap && follows_another(draft);
-    if (overtook || (!got && got.why().what == model::code::append_unknown)) {
+    auto comes_again = overtook || (!got && got.why().what == model::code::append_unknown);
+    if (comes_again) {
       draft.retry_at = self->clock().now() + tick_period;
       retrying = true;
-      continue;
     }
+    if (got)
+      note_receipt(draft);
+    else if (!moved)
+      note_refusal(draft, got.why());
+    came_back(request, draft, moved);
+    if (moved || comes_again)
+      continue;
     auto bytes = draft.what.drafts->bytes();
-    --know(of_name).unanswered;
-    auto& [ref, name_of_it, batch] = draft.what;
+    auto whose = std::move(draft.what);
+    auto told = draft.given_up;
+    --know(whose.name).unanswered;
+    drafts.erase(i);
+    if (told)
+      continue;
     if (got) {
-      events.emplace_back(net::published_event{std::move(ref), std::move(name_of_it), *got, bytes,
-                                               state, producer_last});
+      events.emplace_back(net::published_event{std::move(whose.ref), std::move(whose.name), *got,
+                                               bytes, state, producer_last});
     } else {
       env->counted.refused_appends.add(got.why().what);
-      events.emplace_back(
-          net::failed_event{std::move(ref), std::move(name_of_it), got.why(), bytes, false, state});
+      events.emplace_back(net::failed_event{std::move(whose.ref), std::move(whose.name), got.why(),
+                                            bytes, false, state});
     }
-    drafts.erase(i);
   }
   if (!events.empty() && !ended)
     session.hub->post(session.id, std::move(events));
@@ -131,26 +188,30 @@ void connection_state::tick() {
   std::vector<std::uint64_t> again;
   retrying = false;
   for (auto i = drafts.begin(); i != drafts.end();) {
-    auto& x = i->second;
-    if (now >= x.deadline) {
-      env->counted.refused_appends.add(model::code::append_unknown);
-      fail(
-          x.what.ref, x.what.name,
-          {model::code::append_unknown,
-           "the log did not answer within " + std::to_string(env->at_most.publish_deadline_ms) +
-               " ms; whether the entry was appended is unknown" +
-               (x.what.drafts->producer.empty()
-                    ? std::string{}
-                    : std::string{", and publishing it again with the same producer_seq is safe"})},
-          x.what.drafts->bytes());
+    auto at = i++;
+    auto& x = at->second;
+    if (now >= x.deadline && !std::exchange(x.given_up, true)) {
+      model::error why{
+          model::code::append_unknown,
+          "the log did not answer within " + std::to_string(env->at_most.publish_deadline_ms) +
+              " ms; whether the entry was appended is unknown" +
+              (x.what.drafts->producer.empty()
+                   ? std::string{}
+                   : std::string{", and publishing it again with the same producer_seq is safe"})};
+      note_refusal(x, why);
+      env->counted.refused_appends.add(why.what);
+      fail(x.what.ref, x.what.name, std::move(why), x.what.drafts->bytes());
+    }
+    if (x.given_up && !x.sent) {
       --know(x.what.name).unanswered;
-      i = drafts.erase(i);
+      drafts.erase(at);
       continue;
     }
     retrying = retrying || x.retry_at != caf::actor_clock::time_point::max();
-    if (now >= x.retry_at)
-      again.push_back(i->first);
-    ++i;
+    if (now >= x.retry_at) {
+      x.retry_at = caf::actor_clock::time_point::max();
+      again.push_back(at->first);
+    }
   }
   for (auto request : again)
     send_draft(request);

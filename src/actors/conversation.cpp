@@ -70,7 +70,7 @@ void conversation_state::become(const model::log_state& x) {
     closing = false;
     // Their numbers count in the log that is no more.
     if (!state.epoch.empty())
-      producers = {};
+      producers.begin_anew();
   }
   state = x;
   last_given = state.tail;
@@ -102,7 +102,7 @@ void conversation_state::forget_expired() {
   settings = {};
   stream_seq.clear();
   stream_seq_given.clear();
-  producers = {};
+  producers.begin_anew();
   become({.life = model::lifecycle::deleted});
   announce({});
 }
@@ -119,7 +119,7 @@ void conversation_state::touch() {
 
 void conversation_state::give_up_controls(const model::error& why) {
   for (const auto& x : std::exchange(unread, {}))
-    refuse_unread(x.what, why);
+    refuse(x.what, why);
   for (auto& x : std::exchange(looked_for, {}))
     x.answer.deliver(subscribed{why});
   for (auto& x : std::exchange(arriving, {}))
@@ -264,7 +264,7 @@ void conversation_state::changed(const control& by, const state_changed& got) {
     return;
   look_overtaken = looking;
   if (by.removes) {
-    producers = {};
+    producers.begin_anew();
     know({});
   }
   auto begun_by_others = !by.removes && !by.creates && got->epoch != state.epoch;

@@ -105,6 +105,8 @@ struct conversation_state {
   /// Its turn has come.
   void take(const publication& x);
   void look_up(const publication& x);
+  /// What the log holds of its producer is being read.
+  [[nodiscard]] bool is_looked_up(const model::batch& x) const;
   /// Before it is refused by what is remembered, or called a repeat: another node may have appended
   /// since, or removed the log. Then it waits until the log was looked at, once.
   [[nodiscard]] bool out_of_date(const publication& x);
@@ -113,8 +115,6 @@ struct conversation_state {
   /// Those whose look is over take their turn, or are refused if the log could not be looked at;
   /// all of them if it was opened.
   void release_unread(bool all, const model::error* why = nullptr);
-  /// Nobody has read what the log knows of its producer.
-  void refuse_unread(const publication& x, const model::error& why);
   /// Likewise until the stored row of its producer was read.
   [[nodiscard]] bool look_up_again(const publication& x);
   /// @param asked the epoch when it was asked.
@@ -139,6 +139,8 @@ struct conversation_state {
   void refuse(const publication& x, model::error why);
   /// Until what it waits for is over: then all that are held take their turns again.
   void hold(const publication& x);
+  /// Likewise those that were held before what has just taken its turn.
+  void hold_behind(std::vector<publication> x);
   void refuse_gap(const publication& x, std::uint64_t expected);
   /// Every answer says how the log is by now.
   void answer(answer_batches& to, const publication& x, model::result<model::receipt> got);

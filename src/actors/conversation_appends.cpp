@@ -328,6 +328,8 @@ void conversation_state::answer(answer_batches& to, const publication& x,
                                 model::result<model::receipt> got) {
   const auto& producer = x.drafts->producer;
   auto internal = model::internal_producer(producer);
+  if (!got && !x.copies)
+    producers.refused(*x.drafts, got.why());
   // Its numbers are our own, and so is each repeat: the client has published once.
   if (internal && got && got->count > 0)
     got->duplicate = false;

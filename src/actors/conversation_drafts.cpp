@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <iterator>
 
 namespace confab::actors {
 
@@ -28,23 +29,26 @@ std::string_view content_type_of(const model::batch& x) {
 void conversation_state::publish(const publication& x) {
   last_use = self->clock().now();
   const auto& drafts = *x.drafts;
-  if (auto why = unavailable()) {
-    if (why->what == model::code::moved)
-      return refuse(x, *why);
-    return refuse_unread(x, *why);
-  }
-  // First of all: a draft must not overtake those of its producer that wait for the stored row.
-  if (looking_up.contains(lookup_key(drafts)))
-    return look_up(x);
+  if (x.behind)
+    producers.await(drafts.producer, *x.behind);
+  if (auto why = unavailable())
+    return refuse(x, *why);
   // Those that wait for another home go first.
   auto behind = shared() && (!held.empty() || !unread.empty());
-  if (!controls.empty() || behind)
+  if (!is_looked_up(drafts) && (!controls.empty() || behind))
     return hold(x);
   take(x);
 }
 
+bool conversation_state::is_looked_up(const model::batch& x) const {
+  return !looking_up.empty() && looking_up.contains(lookup_key(x));
+}
+
 void conversation_state::take(const publication& x) {
   const auto& drafts = *x.drafts;
+  // It must not overtake those of its producer that wait for the stored row.
+  if (is_looked_up(drafts))
+    return look_up(x);
   auto creating = state.epoch.empty() && !in_flight.empty();
   // As the home that it was, it has appended what this one comes behind.
   auto changing = home && !x.forwarded && !in_flight.empty();
@@ -122,9 +126,8 @@ void conversation_state::hold(const publication& x) {
   held.back().log_read = held.back().producer_read = false;
 }
 
-void conversation_state::refuse_unread(const publication& x, const model::error& why) {
-  producers.refused_unread(*x.drafts);
-  refuse(x, why);
+void conversation_state::hold_behind(std::vector<publication> x) {
+  std::move(x.begin(), x.end(), std::back_inserter(held));
 }
 
 void conversation_state::refuse_gap(const publication& x, std::uint64_t expected) {
@@ -233,7 +236,7 @@ void conversation_state::looked_up(const std::string& key, const model::epoch& a
   }
   if (!got) {
     for (const auto& x : waiting)
-      refuse_unread(x, got.why());
+      refuse(x, got.why());
     return;
   }
   const auto& producer = waiting.front().drafts->producer;

@@ -17,12 +17,15 @@ void conversation_state::placed(const cluster_view_ptr& x) {
   else
     wake_up();       // whoever was home may have appended what was not told here
   speak_of_growth(); // and may not have published it
-  // Whether the home before has appended them is not known: their numbers tell the next one.
+  // Whether the home before has appended them is not known: their numbers tell the next one. What
+  // was held came behind them.
+  auto behind = std::exchange(held, {});
   for (auto& [request, draft] : std::exchange(forwards, {})) {
     draft.retried = true;
     draft.log_read = draft.producer_read = false;
     take(draft);
   }
+  hold_behind(std::move(behind));
   run_controls();
   if (in_flight.empty())
     release_held();
@@ -41,9 +44,8 @@ void conversation_state::receipts(const append_answers& x) {
     auto i = forwards.find(y.request);
     if (i == forwards.end())
       continue; // it was sent elsewhere since
-    // Whoever is home next must not take what was sent behind it for a beginning.
-    if (!y.got && model::temporary(y.got.why().what))
-      producers.refused_unread(*i->second.drafts);
+    if (!y.got)
+      producers.refused(*i->second.drafts, y.got.why());
     answers.add(i->second, {i->second.request, y.got, y.state, y.producer_last});
     forwards.erase(i);
   }

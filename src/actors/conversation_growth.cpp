@@ -85,10 +85,10 @@ void conversation_state::release_unread(bool all, const model::error* why) {
   auto behind = std::exchange(held, {});
   for (const auto& x : due)
     if (why != nullptr)
-      refuse_unread(x.what, *why);
+      refuse(x.what, *why);
     else
       take(x.what);
-  std::move(behind.begin(), behind.end(), std::back_inserter(held));
+  hold_behind(std::move(behind));
   if (in_flight.empty())
     release_held();
 }

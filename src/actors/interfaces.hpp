@@ -10,6 +10,7 @@
 
 #include "actors/atoms.hpp"
 #include "actors/link_interfaces.hpp"
+#include "model/refusals.hpp"
 #include "net/client.hpp"
 #include "store/log_store.hpp"
 
@@ -187,6 +188,8 @@ struct publication {
   std::optional<model::copy_range> copies = std::nullopt;
   /// Another node takes this one for the home: it is appended here, whoever is.
   bool forwarded = false;
+  /// It was sent behind this one, which was refused and did not come again.
+  std::optional<model::producer_number> behind = std::nullopt;
   /// The log was looked at for it; the stored row of its producer was read.
   bool log_read = false, producer_read = false;
 };

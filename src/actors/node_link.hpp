@@ -17,6 +17,7 @@
 
 #include "actors/cluster_interfaces.hpp"
 #include "actors/environment.hpp"
+#include "model/draft_order.hpp"
 #include "net/wire/link_hello.hpp"
 
 #include <caf/stateful_actor.hpp>
@@ -77,7 +78,8 @@ struct node_link_state {
   void take(const net::wire::wake_record& x);
   void take(const net::wire::append_record& x);
   void serve(const model::conversation_name& x);
-  void publish(std::uint64_t request);
+  /// Those of a conversation whose turn it is.
+  void pass_appends(const model::conversation_name& x);
   void receipts(const append_answers& x);
   void announce(const announcement& x);
 
@@ -139,6 +141,7 @@ struct node_link_state {
     bool followed = false;
     /// The one that was asked to be followed; `actor` may be forgotten meanwhile.
     conversation_actor followed_at;
+    model::draft_order<conversation_actor> order;
   };
   std::unordered_map<model::conversation_name, served> serving;
   struct appending {

@@ -33,7 +33,10 @@ void node_link_state::unfollow(const model::conversation_name& x, const follower
 }
 
 void node_link_state::append(const net::wire::append_record& x, const follower_actor& from) {
-  if (!end)
+  // Whoever does not follow over this link has forwarded over the one before, too, and does not
+  // know yet that it is down: it sends all of it again, in order, when it hears.
+  auto i = following.find(x.name);
+  if (i == following.end() || i->second != from)
     return;
   auto request = ++last_request;
   forwards.emplace(request, forwarded{from, x.request});
@@ -113,13 +116,14 @@ void node_link_state::take(const net::wire::append_record& x) {
                    .copies = std::nullopt,
                    .forwarded = true};
   appends.emplace(request, appending{x.name, std::move(what), x.request});
-  publish(request);
+  serving[x.name].order.add(request);
+  pass_appends(x.name);
 }
 
-void node_link_state::publish(std::uint64_t request) {
-  with(appends.at(request).name, [this, request](const conversation_actor& to) {
-    if (auto i = appends.find(request); i != appends.end())
-      self->send(to, atom::append::value, i->second.what);
+void node_link_state::pass_appends(const model::conversation_name& x) {
+  with(x, [this, x](const conversation_actor& to) {
+    for (auto request : serving[x].order.due(to))
+      self->send(to, atom::append::value, appends.at(request).what);
   });
 }
 
@@ -128,11 +132,15 @@ void node_link_state::receipts(const append_answers& x) {
     auto i = appends.find(y.request);
     if (i == appends.end())
       continue; // the link was down in between
-    if (!y.got && y.got.why().what == model::code::moved) {
+    auto moved = !y.got && y.got.why().what == model::code::moved;
+    if (moved)
       forget(i->second.name);
-      publish(y.request);
+    auto& order = serving[i->second.name].order;
+    order.back(y.request, moved);
+    if (order.ready())
+      pass_appends(i->second.name);
+    if (moved)
       continue;
-    }
     records.emplace_back(
         net::wire::answer_record{i->second.request, y.got, y.state, y.producer_last});
     appends.erase(i);
@@ -191,8 +199,9 @@ void node_link_state::forget(const model::conversation_name& x) {
 void node_link_state::forget_some() {
   if (serving.size() <= served_max + following.size())
     return;
-  std::erase_if(serving,
-                [](const auto& x) { return !x.second.followed && x.second.waiting.empty(); });
+  std::erase_if(serving, [](const auto& x) {
+    return !x.second.followed && x.second.waiting.empty() && x.second.order.idle();
+  });
 }
 
 } // namespace confab::actors

@@ -17,19 +17,17 @@ producer_verdict producers::check(const batch& x) {
     return {.what = kind::fenced, .expected = p.epoch};
   auto internal = internal_producer(x.producer);
   auto from_zero = x.where.numbering == numbering::from_zero && !internal;
-  if (x.producer_epoch > p.epoch) {
-    auto starts = !from_zero || x.producer_seq == 0;
+  auto begins = x.producer_epoch > p.epoch || (!p.last && p.in_flight.empty());
+  if (begins)
+    if (auto first = refused_.before(x))
+      return {.what = kind::gap, .expected = first->number};
+  if (begins && from_zero && x.producer_seq != 0) {
     // Of nobody yet, it is a producer that has lost its beginning.
     auto known = p.last || !p.in_flight.empty();
-    return {.what = starts ? kind::accept : known ? kind::bad_start : kind::gap};
+    return {.what = known ? kind::bad_start : kind::gap, .expected = 0};
   }
-  if (!p.last && p.in_flight.empty()) {
-    if (p.refused && x.producer_seq > *p.refused && !internal)
-      return {.what = kind::gap, .expected = *p.refused};
-    if (from_zero && x.producer_seq != 0)
-      return {.what = kind::gap, .expected = 0};
+  if (begins)
     return {.what = kind::accept};
-  }
   if (x.fingerprint != p.fingerprint)
     return {.what = kind::mismatch};
   auto number = x.producer_seq;
@@ -54,12 +52,8 @@ void producers::learned(std::string_view id, std::uint32_t epoch,
                         std::uint64_t fingerprint) {
   auto& p = touch(id);
   p.unsure = false;
-  if (epoch < p.epoch && p.refused) {
-    // Its newer epoch has appended nothing yet, and still has to begin with what was refused.
-    p.last.reset();
-    p.receipts.clear();
-    return;
-  }
+  if (last_number)
+    refused_.taken(id, {epoch, *last_number});
   p.epoch = epoch;
   p.last = last_number;
   p.fingerprint = fingerprint;
@@ -74,7 +68,6 @@ void producers::started(const batch& x) {
   if (x.producer_epoch > p.epoch) {
     p.epoch = x.producer_epoch;
     p.last.reset();
-    p.refused.reset();
     p.receipts.clear();
     p.in_flight.clear();
   }
@@ -91,6 +84,7 @@ void producers::committed(std::string_view id, std::uint32_t epoch, std::uint64_
   assert(!p.in_flight.empty() && p.in_flight.front() == number);
   p.in_flight.pop_front();
   p.last = std::max(number, p.last.value_or(number));
+  refused_.taken(id, {epoch, number});
   if (p.receipts.size() == receipts_max)
     p.receipts.erase(p.receipts.begin());
   p.receipts.push_back({number, got});
@@ -108,16 +102,14 @@ void producers::failed(std::string_view id, std::uint32_t epoch, std::uint64_t n
     return;
   }
   p.in_flight.erase(i, p.in_flight.end());
-  if (!p.last && p.in_flight.empty())
-    p.refused = number;
+  await(id, {epoch, number});
 }
 
 void producers::lose_track() {
   for (auto& [id, p] : by_id_) {
     if (p.in_flight.empty())
       continue;
-    if (!p.last)
-      p.refused = p.in_flight.front();
+    await(id, {p.epoch, p.in_flight.front()});
     p.in_flight.clear();
     p.unsure = true;
   }
@@ -128,26 +120,34 @@ std::optional<std::uint64_t> producers::last_of(std::string_view id) const {
   return i == by_id_.end() ? std::nullopt : i->second.last;
 }
 
-void producers::refused_unread(const batch& x) {
-  if (internal_producer(x.producer))
-    return;
-  auto& p = touch(x.producer);
-  if (p.last || !p.in_flight.empty())
-    return;
-  p.unsure = true;
-  p.refused = std::min(x.producer_seq, p.refused.value_or(x.producer_seq));
-  forget_some();
+void producers::refused(const batch& x, const error& why) {
+  if (!passed(x.producer, {x.producer_epoch, x.producer_seq}))
+    refused_.refused(x, why);
+}
+
+void producers::await(std::string_view id, producer_number first) {
+  if (!passed(id, first))
+    refused_.note(id, first);
 }
 
 std::optional<std::uint64_t> producers::awaited(const batch& x) {
-  auto i = by_id_.find(x.producer);
-  if (i == by_id_.end() || internal_producer(x.producer) || !i->second.refused ||
-      i->second.last)
-    return std::nullopt;
-  if (x.producer_seq > *i->second.refused)
-    return i->second.refused;
-  i->second.refused.reset();
+  if (auto first = refused_.before(x))
+    return first->number;
+  refused_.comes(x);
   return std::nullopt;
+}
+
+void producers::begin_anew() {
+  by_id_.clear();
+  order_.clear();
+}
+
+bool producers::passed(std::string_view id, producer_number x) const {
+  auto i = by_id_.find(id);
+  if (i == by_id_.end())
+    return false;
+  const auto& p = i->second;
+  return x.epoch < p.epoch || (x.epoch == p.epoch && p.last && x.number <= *p.last);
 }
 
 bool producers::busy(std::string_view id) const {

@@ -3,8 +3,9 @@
 // Invariants:
 // (1) Each number of a producer is appended at most once; a repeat gets the first one's receipt.
 // (2) An unknown producer may start at any number (`numbering::from_zero`: at 0); then each is the
-// last + 1. A refused one is not used up, and if it
-//     was the first, those that were sent behind it are a gap.
+//     last + 1. A refused one is not used up: until it comes again, what was sent behind it is a
+//     gap, whoever refused it and why, also in a log that was begun anew meanwhile. Else it would
+//     be passed over for ever, if it was the first.
 //     Internal producers (`~…`) may leave numbers out: theirs only tell a retry from a new draft.
 // (3) A higher epoch fences the lower ones and may start at any number (`from_zero`: at 0).
 // (4) Memory is bounded: `producers_max` producers with `receipts_max` receipts each, in front of
@@ -13,6 +14,7 @@
 #pragma once
 
 #include "model/entry.hpp"
+#include "model/refusals.hpp"
 
 #include <cstddef>
 #include <deque>
@@ -70,15 +72,19 @@ public:
   /// What became of all that is in flight is unknown: `check` says `unknown` until `learned`.
   void lose_track();
 
+  /// Its producer is told `why` it is not taken, by this node or by the one that it was sent to.
+  void refused(const batch& x, const error& why);
+  /// Its sender knows that `first` was refused and did not come again.
+  void await(std::string_view producer, producer_number first);
+  /// With a value: `x` was sent behind this number, which was refused and has to come first. For a
+  /// draft that another node judges; if there is none, it is sent there.
+  [[nodiscard]] std::optional<std::uint64_t> awaited(const batch& x);
+
+  /// The log is no more, and its numbers count no longer; what was refused is still to come. @pre nothing is in flight.
+  void begin_anew();
+
   /// The highest number of this producer that is durable, if it is known.
   [[nodiscard]] std::optional<std::uint64_t> last_of(std::string_view producer) const;
-
-  /// It was refused before anybody had read what is stored of its producer: what was sent behind it
-  /// is a gap, as behind any that is refused.
-  void refused_unread(const batch& x);
-  /// With a value: `x` was sent behind this number, which was refused here and has to come first.
-  /// For a draft whose producer is judged elsewhere, which it then is.
-  [[nodiscard]] std::optional<std::uint64_t> awaited(const batch& x);
 
   /// Whether drafts of it are in flight.
   [[nodiscard]] bool busy(std::string_view producer) const;
@@ -94,8 +100,6 @@ private:
     std::uint32_t epoch = 0;
     std::optional<std::uint64_t> last;
     std::uint64_t fingerprint = 0;
-    /// The number that it tried to start with, when that was refused.
-    std::optional<std::uint64_t> refused;
     bool unsure = false;
     std::deque<std::uint64_t> in_flight;
     std::vector<numbered> receipts;
@@ -110,11 +114,14 @@ private:
   };
   using table = std::unordered_map<std::string, producer, hash_of_id, std::equal_to<>>;
 
+  /// Whether it is appended, or fenced.
+  [[nodiscard]] bool passed(std::string_view producer, producer_number x) const;
   /// Used just now; made if it is not there.
   producer& touch(std::string_view id);
   producer& touch(table::iterator at);
   void forget_some();
 
+  refusals refused_{producers_max};
   table by_id_;
   /// Least recently used first.
   std::list<std::string> order_;

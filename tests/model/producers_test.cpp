@@ -21,6 +21,8 @@ receipt at(std::uint64_t first) {
   return {.first = {first}, .id = {1000, first}};
 }
 
+const error unread{code::read_failed, "the log is away"};
+
 struct bed {
   producers all;
 
@@ -270,8 +272,8 @@ TEST_CASE("what was sent behind a number that was refused unread is a gap") {
   producers testee;
   CHECK(testee.check(numbered("p", 1)).what == said::unknown);
   // The stored table cannot be read.
-  testee.refused_unread(numbered("p", 1));
-  testee.refused_unread(numbered("p", 2));
+  testee.refused(numbered("p", 1), unread);
+  testee.refused(numbered("p", 2), unread);
   CHECK(testee.check(numbered("p", 2)).what == said::unknown);
   testee.learned("p", 0, std::nullopt, {}, 0);
   auto second = testee.check(numbered("p", 2));
@@ -280,14 +282,71 @@ TEST_CASE("what was sent behind a number that was refused unread is a gap") {
   CHECK(testee.check(numbered("p", 1)).what == said::accept);
 }
 
+TEST_CASE("whatever a beginning is refused for, it is still to come") {
+  for (auto why : {code::overloaded, code::closed, code::content_type, code::append_unknown}) {
+    CAPTURE(to_string(why));
+    producers testee;
+    testee.learned("p", 0, std::nullopt, {}, 0);
+    CHECK(testee.check(numbered("p", 4)).what == said::accept);
+    testee.refused(numbered("p", 4), {why, {}});
+    CHECK(testee.check(numbered("p", 5)).what == said::gap);
+    CHECK(testee.check(numbered("p", 4)).what == said::accept);
+  }
+}
+
+TEST_CASE("the beginning of a higher epoch is waited for, too, and its predecessor is not") {
+  bed x;
+  x.append_all("p", 1, 3);
+  x.all.refused(numbered("p", 20, 1), {code::overloaded, {}});
+  auto behind = x.all.check(numbered("p", 21, 1));
+  CHECK(behind.what == said::gap);
+  CHECK(behind.expected == 20);
+  CHECK(x.check(numbered("p", 4)) == said::accept);
+  CHECK(x.check(numbered("p", 21, 2)) == said::accept);
+  CHECK(x.check(numbered("p", 20, 1)) == said::accept);
+  x.append(numbered("p", 20, 1), 9);
+  CHECK(x.check(numbered("p", 21, 1)) == said::accept);
+  x.all.refused(numbered("p", 4), {code::overloaded, {}});
+  x.append(numbered("p", 1, 2), 10);
+  CHECK(x.check(numbered("p", 2, 2)) == said::accept);
+}
+
+TEST_CASE("what was refused is waited for in a log that was begun anew, what was taken is not") {
+  bed x;
+  x.append_all("p", 1, 2);
+  x.append_all("q", 1, 2);
+  x.all.refused(numbered("p", 3), {code::closed, {}});
+  x.all.refused(numbered("q", 3), {code::overloaded, {}});
+  x.append(numbered("q", 3), 3);
+  x.all.begin_anew();
+  CHECK(x.all.size() == 0);
+  CHECK(x.check(numbered("q", 4)) == said::unknown);
+  CHECK(x.check(numbered("p", 4)) == said::unknown);
+  x.all.learned("p", 0, std::nullopt, {}, 0);
+  auto behind = x.all.check(numbered("p", 4));
+  CHECK(behind.what == said::gap);
+  CHECK(behind.expected == 3);
+  CHECK(x.check(numbered("p", 3)) == said::accept);
+}
+
+TEST_CASE("what the stored row holds is not waited for") {
+  producers testee;
+  testee.refused(numbered("p", 3), unread);
+  testee.learned("p", 0, 4, at(4), 0);
+  CHECK(testee.check(numbered("p", 5)).what == said::accept);
+  CHECK_FALSE(testee.awaited(numbered("p", 9)));
+}
+
 TEST_CASE("a draft whose producer is judged elsewhere waits for the one that was refused here") {
   producers testee;
-  CHECK_FALSE(testee.awaited(numbered("p", 1)));
-  testee.refused_unread(numbered("p", 1));
-  CHECK(testee.awaited(numbered("p", 2)) == 1);
-  CHECK_FALSE(testee.awaited(numbered("p", 1)));
-  CHECK_FALSE(testee.awaited(numbered("p", 2)));
+  CHECK_FALSE(testee.awaited(numbered("p", 3)));
+  testee.refused(numbered("p", 3), unread);
+  CHECK(testee.awaited(numbered("p", 4)) == 3);
+  CHECK_FALSE(testee.awaited(numbered("p", 2))); // a repeat
+  CHECK(testee.awaited(numbered("p", 4)) == 3);
+  CHECK_FALSE(testee.awaited(numbered("p", 3)));
+  CHECK_FALSE(testee.awaited(numbered("p", 4)));
   // Internal numbers have no order.
-  testee.refused_unread(numbered("~x:1", 1));
+  testee.refused(numbered("~x:1", 1), unread);
   CHECK_FALSE(testee.awaited(numbered("~x:1", 2)));
 }

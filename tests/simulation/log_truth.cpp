@@ -195,6 +195,11 @@ void log_truth::appended(const std::string& name, const std::string& epoch,
   if (!numbers_.emplace(name, epoch, head.producer, x.producer_epoch, head.producer_seq).second)
     defect = name + ": number " + std::to_string(head.producer_seq) + " of " + head.producer +
              " was appended twice";
+  auto& highest = highest_[{name, head.producer}];
+  if (in_order.contains(head.producer) && head.producer_seq > highest + 1)
+    defect = name + ": number " + std::to_string(head.producer_seq) + " of " + head.producer +
+             " was appended before " + std::to_string(highest + 1);
+  highest = std::max(highest, head.producer_seq);
   if (committed)
     committed(name, x.entries);
 }

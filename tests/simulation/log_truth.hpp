@@ -51,6 +51,8 @@ public:
   bool several_nodes = false;
   /// Nodes may be cut off from the log.
   bool cut_off = false;
+  /// Producers that number from 1 and send what was not taken again, in order, before anything new.
+  std::set<std::string> in_order;
   /// No more faults from here on.
   bool calm = false;
   /// A number below n.
@@ -88,6 +90,8 @@ private:
   /// (name, epoch, producer, epoch of the producer, number): one publish, one entry.
   std::set<std::tuple<std::string, std::string, std::string, std::uint32_t, std::uint64_t>>
       numbers_;
+  /// The highest number by (name, producer), in whichever log.
+  std::map<std::pair<std::string, std::string>, std::uint64_t> highest_;
 };
 
 } // namespace confab::test

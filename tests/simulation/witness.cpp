@@ -33,6 +33,7 @@ witness::question witness::ask(question::kind what, const std::string& name) {
 void witness::subscribes(const std::string& ref, const std::string& name,
                          const model::resume_request& from, const cursor_bounds& cursor) {
   auto x = ask(question::kind::subscribe, name);
+  views_[name].asked = x.moment;
   x.from = from;
   x.cursor = cursor;
   x.cursor_now = &cursor;
@@ -206,7 +207,12 @@ void witness::reset(const json& x, const std::string& name) {
     return wrong(name, "a reset that names no log: " + x.dump());
   if (!due && !gone(name, *v))
     return wrong(name, "a reset without a reason: " + x.dump());
-  *v = {.active = true, .epoch = epoch, .at = {}, .id = {}, .candidates = {}};
+  *v = {.active = true,
+        .asked = v->asked,
+        .epoch = epoch,
+        .at = {},
+        .id = {},
+        .candidates = {}};
 }
 
 void witness::live(const json& x, const std::string& name) {
@@ -247,6 +253,8 @@ void witness::published(const json& x, const std::string& name) {
   const auto& drafts = q->drafts.drafts;
   for (const auto& y : drafts)
     ledger_.possible(y.payload);
+  if (answers && !q->drafts.producer.empty())
+    answers(name, q->drafts, true);
   auto holds = [&](const incarnation& log) {
     // Whoever answers with a log that was gone before the question answers another question.
     if (log.deleted_at != 0 && log.deleted_at < q->moment)
@@ -287,11 +295,8 @@ void witness::refused(const json& x, const std::string& name) {
   switch (q.what) {
   case question::kind::subscribe:
     may({"superseded", truth_.unreadable() ? "read_failed" : "superseded"});
-    // A later subscribe that is still unanswered keeps the old subscription until then.
-    if (code != "superseded" &&
-        std::none_of(questions_.begin(), questions_.end(), [&](const auto& y) {
-          return y.second.what == question::kind::subscribe && y.second.name == name;
-        }))
+    // A later subscribe keeps the old subscription until its own answer.
+    if (code != "superseded" && views_[name].asked == q.moment)
       views_[name].active = false;
     return;
   case question::kind::unsubscribe:
@@ -299,6 +304,8 @@ void witness::refused(const json& x, const std::string& name) {
   case question::kind::ack:
     return may({"store_failed"});
   case question::kind::publish:
+    if (answers && !q.drafts.producer.empty())
+      answers(name, q.drafts, code == "producer_old");
     break;
   }
   // Where the outcome of an earlier try got lost, one that was appended in a log that is gone by

@@ -36,6 +36,8 @@ struct cursor_bounds {
 /// A subscription as its reader sees it.
 struct view {
   bool active = false;
+  /// When it was subscribed to last.
+  std::uint64_t asked = 0;
   /// Empty as long as the log does not exist, or the epoch was not told.
   std::string epoch;
   model::seq at;
@@ -53,6 +55,9 @@ class witness {
 public:
   witness(log_truth& truth, publish_ledger& ledger, std::string who)
     : truth_{truth}, ledger_{ledger}, who_{std::move(who)} {}
+
+  /// Called when a publish of a producer is answered; `taken`: it need not be sent again.
+  std::function<void(const std::string& name, const model::batch& what, bool taken)> answers;
 
   // What the client asks.
   void subscribes(const std::string& ref, const std::string& name,

@@ -10,8 +10,12 @@ void witness::subscribed(const json& x, const std::string& name) {
   if (q == nullptr)
     return;
   auto& v = views_[name];
-  v = {
-      .active = true, .epoch = x["epoch"].get<std::string>(), .at = {}, .id = {}, .candidates = {}};
+  v = {.active = true,
+       .asked = v.asked,
+       .epoch = x["epoch"].get<std::string>(),
+       .at = {},
+       .id = {},
+       .candidates = {}};
   started(x, name, *q, v);
 }
 

@@ -89,6 +89,11 @@ void world::build() {
     build_cluster();
   for (int i = 0; i < 4; ++i)
     clients_.push_back({.id = "client" + std::to_string(i)});
+  for (auto& x : clients_)
+    if (chance(60)) {
+      x.in_order = true;
+      truth_.in_order.insert(x.id);
+    }
 }
 
 void world::build_nodes() {

@@ -18,6 +18,7 @@
 #include "support/fake_socket.hpp"
 
 #include <random>
+#include <set>
 
 namespace confab::test {
 
@@ -62,13 +63,25 @@ public:
   net::readiness ready() const override { return {}; }
 
 private:
+  /// What a client publishes to one conversation as a producer.
+  struct outbox {
+    std::uint64_t last = 0;
+    /// Numbers that were sent and not taken yet.
+    std::set<std::uint64_t> open = {};
+    /// The line on which all of them were sent.
+    int line = -1;
+    bool refused = false;
+  };
   struct client {
     std::string id;
     /// Index in `lines_`; -1: not connected.
     int line = -1;
     std::map<std::string, view> seen = {};
     std::map<std::string, cursor_bounds> cursors = {};
-    std::map<std::string, std::uint64_t> numbers = {};
+    std::map<std::string, outbox> outboxes = {};
+    /// Whether it does as docs/protocol.md asks: what was not taken is sent again in order, before
+    /// anything new.
+    bool in_order = false;
   };
   /// One connection of a client, perhaps one that it has given up but the server does not know.
   struct line {
@@ -105,6 +118,10 @@ private:
   void give_up(client& x);
   void subscribe(client& x);
   void publish(client& x);
+  void publish_numbered(client& x, const std::string& name);
+  void send_number(client& x, const std::string& name, std::uint64_t number);
+  void send_drafts(client& x, const std::string& name, std::shared_ptr<model::batch> drafts,
+                   const std::string& stem, unsigned count);
   void acknowledge(client& x);
   void ask_once();
   void mangle();

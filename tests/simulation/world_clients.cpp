@@ -72,6 +72,14 @@ void world::dial(client& x) {
   socket->port = connect({&hub, id}, {"anonymous", x.id});
   socket->on_cut = [w = seen.get()] { w->ended(); };
   x.line = static_cast<int>(lines_.size());
+  seen->answers = [this, &x, line = x.line](const std::string& name, const model::batch& what,
+                                            bool taken) {
+    auto& out = x.outboxes[name];
+    if (taken)
+      out.open.erase(what.producer_seq);
+    else if (x.line == line)
+      out.refused = true;
+  };
   lines_.push_back({std::move(socket), std::move(seen)});
 }
 
@@ -139,32 +147,55 @@ void world::subscribe(client& x) {
 }
 
 void world::publish(client& x) {
-  auto& on = lines_[static_cast<std::size_t>(x.line)];
   const auto& name = some_name();
-  auto drafts = std::make_shared<model::batch>();
-  auto count = chance(80) ? 1 : 1 + pick(3);
-  std::string stem;
-  if (chance(50)) {
-    // The same number always has the same payload, whenever it is tried again.
-    auto& next = x.numbers[name];
-    auto number =
-        next > 0 && chance(40) ? next - std::min<std::uint64_t>(pick(4), next - 1) : ++next;
-    drafts->producer = x.id;
-    drafts->producer_seq = number;
-    stem = x.id + '.' + name + '.' + std::to_string(number);
-    count = 1 + static_cast<unsigned>(number % 3 == 0);
-  } else {
-    stem = 'u' + std::to_string(++payloads_);
+  if (chance(50))
+    return publish_numbered(x, name);
+  send_drafts(x, name, std::make_shared<model::batch>(), 'u' + std::to_string(++payloads_),
+              chance(80) ? 1 : 1 + pick(3));
+}
+
+void world::publish_numbered(client& x, const std::string& name) {
+  auto& out = x.outboxes[name];
+  if (x.in_order && (out.line != x.line || (out.refused && chance(60)))) {
+    out.line = x.line;
+    out.refused = false;
+    for (auto number : std::set{out.open})
+      send_number(x, name, number);
   }
+  if (x.in_order && out.refused)
+    return;
+  if (out.last > 0 && chance(40)) {
+    auto number = out.last - std::min<std::uint64_t>(pick(4), out.last - 1);
+    // Of several that are open the first one would have to come first.
+    if (!x.in_order || !out.open.contains(number))
+      send_number(x, name, number);
+    return;
+  }
+  out.open.insert(++out.last);
+  send_number(x, name, out.last);
+}
+
+void world::send_number(client& x, const std::string& name, std::uint64_t number) {
+  auto drafts = std::make_shared<model::batch>();
+  drafts->producer = x.id;
+  drafts->producer_seq = number;
+  // The same number always has the same payload, whenever it is tried again.
+  send_drafts(x, name, std::move(drafts), x.id + '.' + name + '.' + std::to_string(number),
+              1 + static_cast<unsigned>(number % 3 == 0));
+}
+
+void world::send_drafts(client& x, const std::string& name, std::shared_ptr<model::batch> drafts,
+                        const std::string& stem, unsigned count) {
   for (unsigned i = 0; i < count; ++i)
     drafts->drafts.push_back({.sender = x.id,
                               .kind = "message",
                               .payload = '"' + stem + '.' + std::to_string(i) + '"',
                               .message = {},
                               .source_id = {}});
+  auto& on = lines_[static_cast<std::size_t>(x.line)];
   auto ref = next_ref();
   on.seen->publishes(ref, name, *drafts);
-  on.socket->port->tell(net::publish_command{ref, named(name), drafts});
+  on.socket->port->tell(net::publish_command{ref, named(name), std::move(drafts)});
 }
 
 void world::acknowledge(client& x) {
