@@ -98,6 +98,8 @@ struct connection_state {
     caf::actor_clock::time_point deadline;
     caf::actor_clock::time_point retry_at;
     int sends = 0;
+    /// It was published behind this one, which had been refused or was so since.
+    std::optional<model::producer_number> behind = {};
     /// Whether a conversation has it.
     bool sent = false;
     /// The client was told that nobody knows.
@@ -107,7 +109,7 @@ struct connection_state {
   /// Those of a conversation whose turn it is.
   void send_due(const model::conversation_name& of_name);
   void send_due(model::draft_order<conversation_actor>& order, const conversation_actor& to);
-  /// Whatever is sent behind it is told so.
+  /// What was published behind it says so when it is sent.
   void note_refusal(const unanswered& x, const model::error& why);
   void note_receipt(const unanswered& x);
   /// A conversation has answered, for `moved` not for good; what waited for that is sent.

@@ -47,10 +47,14 @@ void connection_state::handle(const net::publish_command& x) {
   ++k.unanswered;
   auto now = self->clock().now();
   auto request = ++last_number;
-  drafts.emplace(request,
-                 unanswered{x, std::move(batch),
-                            now + std::chrono::milliseconds{env->at_most.publish_deadline_ms},
-                            caf::actor_clock::time_point::max()});
+  unanswered made{x, std::move(batch),
+                  now + std::chrono::milliseconds{env->at_most.publish_deadline_ms},
+                  caf::actor_clock::time_point::max()};
+  if (auto its = refused.find(x.name); its != refused.end()) {
+    made.behind = its->second.before(*made.drafts);
+    its->second.comes(*made.drafts);
+  }
+  drafts.emplace(request, std::move(made));
   send_draft(request);
   watch_deadlines();
 }
@@ -86,10 +90,7 @@ void connection_state::send_due(model::draft_order<conversation_actor>& order,
     }
     x.sent = true;
     publication what{request, x.drafts, x.sends++ > 0, client_actor{self}};
-    if (auto its = refused.find(x.what.name); its != refused.end()) {
-      what.behind = its->second.before(*x.drafts);
-      its->second.comes(*x.drafts);
-    }
+    what.behind = x.behind;
     self->send(to, atom::append::value, std::move(what));
   }
 }
@@ -114,6 +115,10 @@ void connection_state::note_refusal(const unanswered& x, const model::error& why
     i = refused.try_emplace(x.what.name, refused_max).first;
   }
   i->second.refused(*x.drafts, why);
+  for (auto& [request, other] : drafts)
+    if (other.what.name == x.what.name)
+      if (auto first = i->second.before(*other.drafts))
+        other.behind = first;
 }
 
 void connection_state::note_receipt(const unanswered& x) {

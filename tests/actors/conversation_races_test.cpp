@@ -6,6 +6,30 @@
 using namespace confab;
 using namespace confab::test;
 
+namespace {
+
+/// With the number as its payload.
+net::publish_command numbered(const std::string& producer, std::uint64_t number) {
+  auto drafts = std::make_shared<model::batch>();
+  drafts->drafts.push_back({.sender = "a",
+                            .kind = "k",
+                            .payload = std::to_string(number),
+                            .message = {},
+                            .source_id = {}});
+  drafts->producer = producer;
+  drafts->producer_seq = number;
+  return {std::to_string(number), actor_bed::room(), drafts};
+}
+
+std::vector<std::string> failures(const actor_bed::line& x) {
+  std::vector<std::string> codes;
+  for (const auto& y : x.session->of<net::failed_event>())
+    codes.push_back(y.ref + ' ' + std::string{to_string(y.why.what)});
+  return codes;
+}
+
+} // namespace
+
 TEST_CASE_FIXTURE(actor_bed, "a draft behind a deletion waits for it") {
   auto testee = conversation_of(room());
   publish(testee, 1, "p", 1);
@@ -142,4 +166,74 @@ TEST_CASE_FIXTURE(actor_bed, "a reader that resumes at an id is told what was tr
   REQUIRE(events.size() == 1);
   CHECK(events[0].from.at == model::seq{});
   CHECK(events[0].state.first == model::seq{3});
+}
+
+TEST_CASE_FIXTURE(actor_bed, "a first draft for which there was no room is still to come") {
+  auto testee = conversation_of(room());
+  auto all = env.at_most.append_bytes;
+  REQUIRE(env.appends.try_take(all));
+  publish(testee, 1, "p", 5);
+  run();
+  env.appends.give_back(all);
+  publish(testee, 2, "p", 6);
+  run();
+  publish(testee, 3, "p", 5);
+  publish(testee, 4, "p", 6);
+  run();
+  CHECK(answer(1) == "overloaded");
+  CHECK(answer(2) == "producer_gap");
+  CHECK(answer(3) == "1");
+  CHECK(answer(4) == "2");
+}
+
+TEST_CASE_FIXTURE(actor_bed, "a first draft that was refused is still to come when its conversation "
+                             "has been passivated") {
+  auto one = dial("me");
+  auto all = env.at_most.append_bytes;
+  REQUIRE(env.appends.try_take(all));
+  one.tell(numbered("p", 5));
+  run();
+  env.appends.give_back(all);
+  advance(2 * env.at_most.passivate_ms);
+  REQUIRE(state_of<actors::directory_state>(directory).active.empty());
+  one.tell(numbered("p", 6));
+  run();
+  one.tell(numbered("p", 5));
+  one.tell(numbered("p", 6));
+  run();
+  CHECK(failures(one) == std::vector<std::string>{"5 overloaded", "6 producer_gap"});
+  CHECK(logged(room()) == "5 6");
+}
+
+TEST_CASE_FIXTURE(actor_bed, "a first draft whose deadline came before its conversation was found "
+                             "is still to come") {
+  auto one = dial("me");
+  one.tell(numbered("p", 5));
+  let(one.actor); // asks the directory, which is slow
+  system.advance(std::chrono::milliseconds{env.at_most.publish_deadline_ms + 1});
+  let(one.actor);
+  one.tell(numbered("p", 6));
+  run();
+  CHECK(failures(one) == std::vector<std::string>{"5 append_unknown", "6 producer_gap"});
+  CHECK(logged(room()).empty());
+}
+
+TEST_CASE_FIXTURE(actor_bed, "drafts that meet a conversation which moves are appended in order") {
+  auto old = conversation_of(room());
+  auto one = dial("me");
+  one.tell(subscribing("s"));
+  one.tell(numbered("p", 1));
+  let(one.actor, 2);
+  let(directory);
+  let(one.actor); // both are sent to the old one
+  state_of<actors::conversation_state>(old).leaving = true;
+  caf::anon_send(directory, actors::atom::passivate::value, room(), old);
+  let(directory);
+  let(old);         // `moved` for the subscribe
+  let(one.actor);   // which asks for the next one
+  one.tell(numbered("p", 2));
+  let(one.actor);
+  run();
+  CHECK(failures(one).empty());
+  CHECK(logged(room()) == "1 2");
 }

@@ -223,6 +223,9 @@ void witness::live(const json& x, const std::string& name) {
     wrong(name, "live at " + x["seq"].dump() + " after " + number(v->at));
   if (v->told_closed)
     wrong(name, "live after closed");
+  // Of several logs that begin alike this says which one it is.
+  if (std::exchange(v->candidates, {}).size() > 1)
+    v->epoch = x["epoch"].get<std::string>();
   v->live = true;
 }
 
