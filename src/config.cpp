@@ -139,6 +139,9 @@ model::result<store::redis_options> redis_options_of(const config::redis_group& 
                             .connect_ms = static_cast<std::int64_t>(x.connect_ms),
                             .command_ms = static_cast<std::int64_t>(x.command_ms),
                             .reply_bytes = x.reply_bytes};
+  // A process has one Redis, however often its options are read.
+  static const auto reach = std::make_shared<store::redis_reach>();
+  made.reach = reach;
   made.reconnect.last_ms = static_cast<std::int64_t>(x.reconnect_ms);
   if (!x.password_file.empty()) {
     std::string why;

@@ -137,16 +137,18 @@ struct conversation_state {
   /// It was appended before.
   void confirm(const publication& x, model::receipt got);
   void refuse(const publication& x, model::error why);
+  /// A copy that waits for something, and knows its place among those that do.
+  [[nodiscard]] publication kept(const publication& x);
   /// Until what it waits for is over: then all that are held take their turns again.
   void hold(const publication& x);
-  /// Likewise those that were held before what has just taken its turn.
-  void hold_behind(std::vector<publication> x);
   void refuse_gap(const publication& x, std::uint64_t expected);
   /// Every answer says how the log is by now.
   void answer(answer_batches& to, const publication& x, model::result<model::receipt> got);
   void announce(const std::vector<model::run_ptr>& newest);
   void tell_followers(const std::vector<model::run_ptr>& newest);
   [[nodiscard]] announcement announcement_of(const std::vector<model::run_ptr>& newest) const;
+  /// What was forwarded behind it will say so if it is sent anew.
+  void refused_by_home(const model::batch& x, const model::error& why);
   /// To the home.
   void forward(const publication& x);
   /// For old consumers, who listen on a channel.
@@ -227,8 +229,9 @@ struct conversation_state {
   std::vector<unread_draft> unread;
   /// So many looks have begun.
   std::uint64_t looks = 0;
-  /// Drafts that came behind a control, or behind the append that creates the log.
+  /// Drafts that came behind a control, or behind the append that creates the log; as they arrived.
   std::vector<publication> held;
+  std::uint64_t last_arrival = 0;
 
   /// Where its home is; null: this one appends.
   link_actor home;

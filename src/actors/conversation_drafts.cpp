@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <iterator>
 
 namespace confab::actors {
 
@@ -29,8 +28,6 @@ std::string_view content_type_of(const model::batch& x) {
 void conversation_state::publish(const publication& x) {
   last_use = self->clock().now();
   const auto& drafts = *x.drafts;
-  if (x.behind)
-    producers.await(drafts.producer, *x.behind);
   if (auto why = unavailable())
     return refuse(x, *why);
   // Those that wait for another home go first.
@@ -46,6 +43,8 @@ bool conversation_state::is_looked_up(const model::batch& x) const {
 
 void conversation_state::take(const publication& x) {
   const auto& drafts = *x.drafts;
+  if (x.behind)
+    producers.await(drafts.producer, *x.behind);
   // It must not overtake those of its producer that wait for the stored row.
   if (is_looked_up(drafts))
     return look_up(x);
@@ -58,9 +57,10 @@ void conversation_state::take(const publication& x) {
     if (auto first = producers.awaited(drafts)) {
       // That one may have been taken by another node since.
       if (!look_up_again(x))
-        refuse_gap(x, *first);
+        refuse_gap(x, first->number);
       return;
     }
+    producers.comes(drafts);
     return forward(x);
   }
   if (kept_out(x))
@@ -120,14 +120,21 @@ void conversation_state::take(const publication& x) {
   }
 }
 
-void conversation_state::hold(const publication& x) {
-  held.push_back(x);
-  // Who knows for how long.
-  held.back().log_read = held.back().producer_read = false;
+publication conversation_state::kept(const publication& x) {
+  auto copy = x;
+  if (copy.arrival == 0)
+    copy.arrival = ++last_arrival;
+  return copy;
 }
 
-void conversation_state::hold_behind(std::vector<publication> x) {
-  std::move(x.begin(), x.end(), std::back_inserter(held));
+void conversation_state::hold(const publication& x) {
+  auto draft = kept(x);
+  // Who knows for how long.
+  draft.log_read = draft.producer_read = false;
+  // One that has waited for something else before goes before those that came behind it.
+  auto place = std::upper_bound(held.begin(), held.end(), draft.arrival,
+                                [](auto y, const auto& other) { return y < other.arrival; });
+  held.insert(place, std::move(draft));
 }
 
 void conversation_state::refuse_gap(const publication& x, std::uint64_t expected) {
@@ -140,7 +147,7 @@ void conversation_state::refuse_gap(const publication& x, std::uint64_t expected
 bool conversation_state::out_of_date(const publication& x) {
   if (!shared() || x.log_read)
     return false;
-  unread.push_back({x, looks + 1});
+  unread.push_back({kept(x), looks + 1});
   unread.back().what.log_read = true;
   wake_up();
   return true;
@@ -201,7 +208,7 @@ bool conversation_state::kept_out(const publication& x) {
 void conversation_state::look_up(const publication& x) {
   auto key = lookup_key(*x.drafts);
   auto& waiting = looking_up[key];
-  waiting.push_back(x);
+  waiting.push_back(kept(x));
   waiting.back().producer_read = true;
   if (waiting.size() > 1)
     return;

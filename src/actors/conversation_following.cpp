@@ -17,15 +17,12 @@ void conversation_state::placed(const cluster_view_ptr& x) {
   else
     wake_up();       // whoever was home may have appended what was not told here
   speak_of_growth(); // and may not have published it
-  // Whether the home before has appended them is not known: their numbers tell the next one. What
-  // was held came behind them.
-  auto behind = std::exchange(held, {});
+  // Whether the home before has appended them is not known: their numbers tell the next one.
   for (auto& [request, draft] : std::exchange(forwards, {})) {
     draft.retried = true;
     draft.log_read = draft.producer_read = false;
     take(draft);
   }
-  hold_behind(std::move(behind));
   run_controls();
   if (in_flight.empty())
     release_held();
@@ -35,7 +32,7 @@ void conversation_state::forward(const publication& x) {
   auto request = ++last_forward;
   self->send(home, atom::append::value, net::wire::append_record{request, *of, x.retried, x.drafts},
              caf::actor_cast<follower_actor>(self));
-  forwards.emplace(request, x);
+  forwards.emplace(request, kept(x));
 }
 
 void conversation_state::receipts(const append_answers& x) {
@@ -45,7 +42,7 @@ void conversation_state::receipts(const append_answers& x) {
     if (i == forwards.end())
       continue; // it was sent elsewhere since
     if (!y.got)
-      producers.refused(*i->second.drafts, y.got.why());
+      refused_by_home(*i->second.drafts, y.got.why());
     answers.add(i->second, {i->second.request, y.got, y.state, y.producer_last});
     forwards.erase(i);
   }
@@ -55,6 +52,14 @@ void conversation_state::receipts(const append_answers& x) {
   run_controls();
   release_held();
   watch_idleness();
+}
+
+void conversation_state::refused_by_home(const model::batch& x, const model::error& why) {
+  producers.refused(x, why);
+  // Whoever is home next may know nothing of it, and be sent them before it comes again.
+  for (auto& [request, other] : forwards)
+    if (auto first = producers.awaited(*other.drafts))
+      other.behind = first;
 }
 
 void conversation_state::announced(const announcement& x) {

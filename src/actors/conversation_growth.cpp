@@ -81,14 +81,11 @@ void conversation_state::release_unread(bool all, const model::error* why) {
   unread.erase(unread.begin(), later);
   if (due.empty())
     return;
-  // What has been held since comes behind them, and not before what else it waits for.
-  auto behind = std::exchange(held, {});
   for (const auto& x : due)
     if (why != nullptr)
       refuse(x.what, *why);
     else
       take(x.what);
-  hold_behind(std::move(behind));
   if (in_flight.empty())
     release_held();
 }

@@ -190,6 +190,8 @@ struct publication {
   bool forwarded = false;
   /// It was sent behind this one, which was refused and did not come again.
   std::optional<model::producer_number> behind = std::nullopt;
+  /// Among those that their conversation could not handle at once, as they came; 0: it could, yet.
+  std::uint64_t arrival = 0;
   /// The log was looked at for it; the stored row of its producer was read.
   bool log_read = false, producer_read = false;
 };

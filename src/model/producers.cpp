@@ -130,13 +130,6 @@ void producers::await(std::string_view id, producer_number first) {
     refused_.note(id, first);
 }
 
-std::optional<std::uint64_t> producers::awaited(const batch& x) {
-  if (auto first = refused_.before(x))
-    return first->number;
-  refused_.comes(x);
-  return std::nullopt;
-}
-
 void producers::begin_anew() {
   by_id_.clear();
   order_.clear();

@@ -76,9 +76,12 @@ public:
   void refused(const batch& x, const error& why);
   /// Its sender knows that `first` was refused and did not come again.
   void await(std::string_view producer, producer_number first);
-  /// With a value: `x` was sent behind this number, which was refused and has to come first. For a
-  /// draft that another node judges; if there is none, it is sent there.
-  [[nodiscard]] std::optional<std::uint64_t> awaited(const batch& x);
+  /// The one that `x` was sent behind, if it is still to come.
+  [[nodiscard]] std::optional<producer_number> awaited(const batch& x) const {
+    return refused_.before(x);
+  }
+  /// It is sent to whoever judges it, and waited for no longer.
+  void comes(const batch& x) { refused_.comes(x); }
 
   /// The log is no more, and its numbers count no longer; what was refused is still to come. @pre nothing is in flight.
   void begin_anew();

@@ -4,7 +4,9 @@
 #include "model/backoff.hpp"
 #include "model/error.hpp"
 
+#include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -23,6 +25,17 @@ struct redis_address {
 /// what is needed, also for the URLs of TLS, which Debian's hiredis does not speak.
 [[nodiscard]] model::result<redis_address> parse_redis_address(std::string_view text);
 
+/// Shared by those who connect to one Redis: when one of them gets through, the others need not
+/// wait any longer. Any thread.
+class redis_reach {
+public:
+  void connected() noexcept { ++times_; }
+  [[nodiscard]] std::uint64_t times() const noexcept { return times_; }
+
+private:
+  std::atomic<std::uint64_t> times_ = 0;
+};
+
 struct redis_options {
   redis_address address;
   /// Empty: the default user; with a password only.
@@ -36,6 +49,8 @@ struct redis_options {
   /// A larger reply ends the connection.
   std::size_t reply_bytes = 64 * 1024 * 1024;
   model::backoff::bounds reconnect = {};
+  /// Of this process; null: it waits alone.
+  std::shared_ptr<redis_reach> reach = nullptr;
 };
 
 } // namespace confab::store

@@ -124,7 +124,7 @@ void redis_connection::disconnect() noexcept {
 }
 
 std::int64_t redis_connection::retry_in_ms() const {
-  if (socket_ || !last_failure_)
+  if (socket_ || !last_failure_ || (how_.reach && how_.reach->times() != others_connected_))
     return 0;
   auto left = std::chrono::ceil<std::chrono::milliseconds>(next_try_ - clock::now()).count();
   return std::max<std::int64_t>(0, left);
@@ -148,12 +148,15 @@ model::status redis_connection::connect() {
   if (done) {
     backoff_.succeeded();
     last_failure_.reset();
+    if (how_.reach)
+      how_.reach->connected();
     return done;
   }
   disconnect();
   // Whatever was sent changed nothing.
   auto usable = done.why().what != model::code::unsupported;
   last_failure_ = {usable ? model::code::store_failed : done.why().what, done.why().detail};
+  others_connected_ = how_.reach ? how_.reach->times() : 0;
   next_try_ = clock::now() + std::chrono::milliseconds{backoff_.failed()};
   return *last_failure_;
 }

@@ -49,8 +49,8 @@ public:
   redis_connection& operator=(const redis_connection&) = delete;
 
   /// Connects unless connected, and asks who answers: 7.0 or newer, no Redis Cluster, no Sentinel.
-  /// Behind a failure, tries are refused (with its reason) until the backoff's wait is over; every
-  /// call below connects likewise. Errors: `store_failed`; `unsupported`: what answers is another
+  /// Behind a failure, tries are refused (with its reason) until the backoff's wait is over, or
+  /// another connection got through; every call below connects likewise. Errors: `store_failed`; `unsupported`: what answers is another
   /// kind of Redis.
   [[nodiscard]] model::status connect();
   [[nodiscard]] bool connected() const noexcept;
@@ -95,6 +95,8 @@ private:
   model::backoff backoff_;
   std::chrono::steady_clock::time_point next_try_{};
   std::optional<model::error> last_failure_;
+  /// As `redis_reach` counted then.
+  std::uint64_t others_connected_ = 0;
 };
 
 } // namespace confab::store

@@ -341,12 +341,15 @@ TEST_CASE("a draft whose producer is judged elsewhere waits for the one that was
   producers testee;
   CHECK_FALSE(testee.awaited(numbered("p", 3)));
   testee.refused(numbered("p", 3), unread);
-  CHECK(testee.awaited(numbered("p", 4)) == 3);
-  CHECK_FALSE(testee.awaited(numbered("p", 2))); // a repeat
-  CHECK(testee.awaited(numbered("p", 4)) == 3);
-  CHECK_FALSE(testee.awaited(numbered("p", 3)));
+  CHECK(testee.awaited(numbered("p", 4)) == producer_number{0, 3});
+  testee.comes(numbered("p", 2)); // a repeat
+  CHECK(testee.awaited(numbered("p", 4)));
+  testee.comes(numbered("p", 3));
   CHECK_FALSE(testee.awaited(numbered("p", 4)));
-  // Internal numbers have no order.
-  testee.refused(numbered("~x:1", 1), unread);
-  CHECK_FALSE(testee.awaited(numbered("~x:1", 2)));
+  testee.await("p", {0, 3}); // so somebody else says
+  CHECK(testee.awaited(numbered("p", 4)));
+  testee.learned("p", 0, 3, at(1), 0);
+  CHECK_FALSE(testee.awaited(numbered("p", 4)));
+  testee.await("p", {0, 3});
+  CHECK_FALSE(testee.awaited(numbered("p", 4)));
 }

@@ -227,6 +227,22 @@ TEST_CASE("without Redis, tries wait for the backoff and say why; when it is bac
   CHECK(one.send(redis_command{"PING"}));
 }
 
+TEST_CASE("when one of several connections gets through, the others do not wait any longer") {
+  redis_server redis;
+  auto how = redis.options();
+  how.reconnect = {.first_ms = 600'000, .last_ms = 600'000};
+  how.reach = std::make_shared<store::redis_reach>();
+  redis.kill();
+  redis_connection one{how}, other{how};
+  CHECK_FALSE(one.connect());
+  CHECK(one.retry_in_ms() > 0);
+  redis.start();
+  CHECK_FALSE(one.connect());
+  REQUIRE(other.connect());
+  CHECK(one.retry_in_ms() == 0);
+  CHECK(one.connect());
+}
+
 TEST_CASE(
     "a peer that is no Redis, an old one, a Sentinel or a Redis Cluster is refused with why") {
   CHECK(contains(refusal_of("HTTP/1.1 400 Bad Request\r\n\r\n"), "unreadable reply"));
