@@ -25,8 +25,8 @@ struct producer_number {
   friend auto operator<=>(const producer_number&, const producer_number&) = default;
 };
 
-/// The lowest such number of each producer, of its highest epoch. Of internal producers (`~…`),
-/// whose numbers have no order, nothing is noted. One thread.
+/// From the lowest such number of a producer, of its highest epoch, to the highest one; numbers have
+/// no gaps. Of internal producers (`~…`), whose numbers have no order, nothing is noted. One thread.
 class refusals {
 public:
   /// @param most beyond so many producers the one that was refused longest ago is forgotten.
@@ -38,16 +38,17 @@ public:
   void note(std::string_view producer, producer_number x);
   /// All up to this one are appended.
   void taken(std::string_view producer, producer_number x);
-  /// It is sent again.
+  /// It is sent again, and then waited for no longer.
   void comes(const batch& x);
 
-  /// The one that `x` was sent behind, if it is still to come.
+  /// The first one that `x` was sent behind, if it is still to come.
   [[nodiscard]] std::optional<producer_number> before(const batch& x) const;
   [[nodiscard]] bool empty() const noexcept { return by_producer_.empty(); }
 
 private:
   struct noted {
-    producer_number what;
+    producer_number first;
+    std::uint64_t last;
     std::uint64_t since;
   };
   struct hash_of_id {
@@ -57,11 +58,16 @@ private:
     }
   };
 
+  using table = std::unordered_map<std::string, noted, hash_of_id, std::equal_to<>>;
+
+  void note(std::string_view producer, producer_number first, std::uint64_t last);
+  /// All up to this one have come.
+  void pass(table::iterator at, std::uint64_t number);
   void forget_some();
 
   std::size_t most_;
   std::uint64_t last_since_ = 0;
-  std::unordered_map<std::string, noted, hash_of_id, std::equal_to<>> by_producer_;
+  table by_producer_;
 };
 
 } // namespace confab::model

@@ -29,14 +29,20 @@ TEST_CASE("what was sent behind a refused number is told so until that comes aga
   x.comes(numbered("p", 3)); // a repeat
   CHECK(x.before(numbered("p", 6)));
   x.comes(numbered("p", 4));
+  CHECK(x.before(numbered("p", 6)) == producer_number{0, 5});
+  x.comes(numbered("p", 5));
   CHECK(x.empty());
 }
 
-TEST_CASE("what was taken is not waited for") {
+TEST_CASE("what was taken is not waited for, what was refused behind it is") {
   refusals x{8};
   x.refused(numbered("p", 4), overloaded);
+  x.refused(numbered("p", 6), overloaded);
   x.taken("p", {0, 3});
-  CHECK_FALSE(x.empty());
+  CHECK(x.before(numbered("p", 9)) == producer_number{0, 4});
+  x.taken("p", {0, 4}); // by another node, it turns out
+  CHECK(x.before(numbered("p", 9)) == producer_number{0, 5});
+  CHECK_FALSE(x.before(numbered("p", 5)));
   x.taken("p", {0, 7});
   CHECK(x.empty());
 }
