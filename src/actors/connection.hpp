@@ -153,6 +153,8 @@ struct connection_state {
   bool ticking = false;
   /// Some draft may wait to be sent again.
   bool retrying = false;
+  /// Some draft may have been published behind a refused one.
+  bool some_behind = false;
   bool ended = false;
 
   static inline const char* name = "connection";

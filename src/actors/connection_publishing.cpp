@@ -14,7 +14,7 @@ namespace {
 /// Granularity of deadlines, and how long an unknown outcome is left alone before it is asked for
 /// again.
 constexpr std::chrono::milliseconds tick_period{250};
-/// Conversations, and producers of each, whose refused drafts are remembered.
+/// Conversations, and producers of each, whose refused drafts are remembered; of more, not all are.
 constexpr std::size_t refused_max = 64;
 
 /// Whether an earlier number of its producer is going to be sent again.
@@ -52,7 +52,10 @@ void connection_state::handle(const net::publish_command& x) {
                   caf::actor_clock::time_point::max()};
   if (auto its = refused.find(x.name); its != refused.end()) {
     made.behind = its->second.before(*made.drafts);
+    some_behind = some_behind || made.behind;
     its->second.comes(*made.drafts);
+    if (its->second.empty())
+      refused.erase(its);
   }
   drafts.emplace(request, std::move(made));
   send_draft(request);
@@ -117,17 +120,29 @@ void connection_state::note_refusal(const unanswered& x, const model::error& why
   i->second.refused(*x.drafts, why);
   for (auto& [request, other] : drafts)
     if (other.what.name == x.what.name)
-      if (auto first = i->second.before(*other.drafts))
+      if (auto first = i->second.before(*other.drafts)) {
         other.behind = first;
+        some_behind = true;
+      }
 }
 
 void connection_state::note_receipt(const unanswered& x) {
-  auto i = refused.find(x.what.name);
-  if (i == refused.end())
+  const auto& batch = *x.drafts;
+  model::producer_number taken{batch.producer_epoch, batch.producer_seq};
+  if (auto i = refused.find(x.what.name); i != refused.end()) {
+    i->second.taken(batch.producer, taken);
+    if (i->second.empty())
+      refused.erase(i);
+  }
+  if (!some_behind)
     return;
-  i->second.taken(x.drafts->producer, {x.drafts->producer_epoch, x.drafts->producer_seq});
-  if (i->second.empty())
-    refused.erase(i);
+  some_behind = false;
+  for (auto& [request, other] : drafts) {
+    if (other.behind && *other.behind <= taken && other.drafts->producer == batch.producer &&
+        other.what.name == x.what.name)
+      other.behind.reset();
+    some_behind = some_behind || other.behind;
+  }
 }
 
 void connection_state::receipts(const append_answers& x) {

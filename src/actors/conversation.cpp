@@ -320,7 +320,7 @@ void conversation_state::announce(const std::vector<model::run_ptr>& newest) {
 bool conversation_state::busy() const noexcept {
   return !subscribers.empty() || !in_flight.empty() || !looking_up.empty() || !controls.empty() ||
          !held.empty() || !unread.empty() || !forwards.empty() || !followers.empty() ||
-         !arriving.empty() || !looked_for.empty();
+         !arriving.empty() || !looked_for.empty() || asked_for_drafts > 0;
 }
 
 void conversation_state::watch_idleness() {

@@ -147,8 +147,6 @@ struct conversation_state {
   void announce(const std::vector<model::run_ptr>& newest);
   void tell_followers(const std::vector<model::run_ptr>& newest);
   [[nodiscard]] announcement announcement_of(const std::vector<model::run_ptr>& newest) const;
-  /// What was forwarded behind it will say so if it is sent anew.
-  void refused_by_home(const model::batch& x, const model::error& why);
   /// To the home.
   void forward(const publication& x);
   /// For old consumers, who listen on a channel.
@@ -217,6 +215,8 @@ struct conversation_state {
   model::entry_id last_id;
   /// Drafts whose producer is being looked for in the log, in their order.
   std::unordered_map<std::string, std::vector<publication>> looking_up;
+  /// Other questions to the log whose answers decide about a draft.
+  std::size_t asked_for_drafts = 0;
   /// The first one may be running.
   std::list<control> controls;
   bool control_running = false;

@@ -137,7 +137,7 @@ void conversation_state::start(const publication& x) {
   if (state.epoch.empty())
     settings.content_type = content_type_of(drafts);
   send_to_writer(append);
-  in_flight.push_back({std::move(append), {x}, bytes});
+  in_flight.push_back({std::move(append), {kept(x)}, bytes});
 }
 
 void conversation_state::send_to_writer(const std::shared_ptr<const store::append>& x) {

@@ -14,6 +14,13 @@ std::string lookup_key(const model::batch& x) {
                                               : x.producer;
 }
 
+/// As they arrived: one that has waited for something else before goes before those behind it.
+void insert(std::vector<publication>& into, publication x) {
+  auto place = std::upper_bound(into.begin(), into.end(), x.arrival,
+                                [](auto y, const auto& other) { return y < other.arrival; });
+  into.insert(place, std::move(x));
+}
+
 bool same_number(const model::batch& x, const model::batch& y) {
   return x.producer == y.producer && x.producer_epoch == y.producer_epoch &&
          x.producer_seq == y.producer_seq;
@@ -27,12 +34,13 @@ std::string_view content_type_of(const model::batch& x) {
 
 void conversation_state::publish(const publication& x) {
   last_use = self->clock().now();
-  const auto& drafts = *x.drafts;
   if (auto why = unavailable())
     return refuse(x, *why);
+  if (x.behind)
+    producers.await(x.drafts->producer, *x.behind);
   // Those that wait for another home go first.
   auto behind = shared() && (!held.empty() || !unread.empty());
-  if (!is_looked_up(drafts) && (!controls.empty() || behind))
+  if (!controls.empty() || behind)
     return hold(x);
   take(x);
 }
@@ -43,8 +51,6 @@ bool conversation_state::is_looked_up(const model::batch& x) const {
 
 void conversation_state::take(const publication& x) {
   const auto& drafts = *x.drafts;
-  if (x.behind)
-    producers.await(drafts.producer, *x.behind);
   // It must not overtake those of its producer that wait for the stored row.
   if (is_looked_up(drafts))
     return look_up(x);
@@ -122,6 +128,7 @@ void conversation_state::take(const publication& x) {
 
 publication conversation_state::kept(const publication& x) {
   auto copy = x;
+  copy.behind.reset(); // it is noted
   if (copy.arrival == 0)
     copy.arrival = ++last_arrival;
   return copy;
@@ -131,10 +138,7 @@ void conversation_state::hold(const publication& x) {
   auto draft = kept(x);
   // Who knows for how long.
   draft.log_read = draft.producer_read = false;
-  // One that has waited for something else before goes before those that came behind it.
-  auto place = std::upper_bound(held.begin(), held.end(), draft.arrival,
-                                [](auto y, const auto& other) { return y < other.arrival; });
-  held.insert(place, std::move(draft));
+  insert(held, std::move(draft));
 }
 
 void conversation_state::refuse_gap(const publication& x, std::uint64_t expected) {
@@ -147,6 +151,10 @@ void conversation_state::refuse_gap(const publication& x, std::uint64_t expected
 bool conversation_state::out_of_date(const publication& x) {
   if (!shared() || x.log_read)
     return false;
+  if (broken) {
+    refuse(x, *broken);
+    return true;
+  }
   unread.push_back({kept(x), looks + 1});
   unread.back().what.log_read = true;
   wake_up();
@@ -179,7 +187,10 @@ bool conversation_state::kept_out(const publication& x) {
     if (!where.must_exist && !drafts.drafts.empty())
       return false;
     // Only the log knows whether its name is kept for forks.
+    ++asked_for_drafts;
     auto answer = [this, x](const opened& log) {
+      --asked_for_drafts;
+      watch_idleness();
       if (!log)
         return refuse(x, log.why());
       // Others have begun it since.
@@ -208,8 +219,9 @@ bool conversation_state::kept_out(const publication& x) {
 void conversation_state::look_up(const publication& x) {
   auto key = lookup_key(*x.drafts);
   auto& waiting = looking_up[key];
-  waiting.push_back(kept(x));
-  waiting.back().producer_read = true;
+  auto draft = kept(x);
+  draft.producer_read = true;
+  insert(waiting, std::move(draft));
   if (waiting.size() > 1)
     return;
   const auto& producer = x.drafts->producer;
@@ -264,7 +276,10 @@ void conversation_state::looked_up(const std::string& key, const model::epoch& a
 }
 
 void conversation_state::read_older(const publication& x) {
+  ++asked_for_drafts;
   auto answer = [this, x, asked = state.epoch](const producer_read& got) {
+    --asked_for_drafts;
+    watch_idleness();
     if (asked != state.epoch)
       return publish(x);
     if (!got)

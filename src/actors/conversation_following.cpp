@@ -21,7 +21,7 @@ void conversation_state::placed(const cluster_view_ptr& x) {
   for (auto& [request, draft] : std::exchange(forwards, {})) {
     draft.retried = true;
     draft.log_read = draft.producer_read = false;
-    take(draft);
+    publish(draft);
   }
   run_controls();
   if (in_flight.empty())
@@ -37,29 +37,29 @@ void conversation_state::forward(const publication& x) {
 
 void conversation_state::receipts(const append_answers& x) {
   answer_batches answers;
+  auto refused = false;
   for (const auto& y : x.answers) {
     auto i = forwards.find(y.request);
     if (i == forwards.end())
       continue; // it was sent elsewhere since
-    if (!y.got)
-      refused_by_home(*i->second.drafts, y.got.why());
+    if (y.got)
+      producers.taken(*i->second.drafts);
+    else
+      producers.refused(*i->second.drafts, y.got.why());
+    refused = refused || !y.got;
     answers.add(i->second, {i->second.request, y.got, y.state, y.producer_last});
     forwards.erase(i);
   }
   answers.send(self);
+  // If they are sent to another home before that comes again, it may know nothing of it.
+  if (refused)
+    for (auto& [request, other] : forwards)
+      other.behind = producers.awaited(*other.drafts);
   if (!forwards.empty())
     return;
   run_controls();
   release_held();
   watch_idleness();
-}
-
-void conversation_state::refused_by_home(const model::batch& x, const model::error& why) {
-  producers.refused(x, why);
-  // Whoever is home next may know nothing of it, and be sent them before it comes again.
-  for (auto& [request, other] : forwards)
-    if (auto first = producers.awaited(*other.drafts))
-      other.behind = first;
 }
 
 void conversation_state::announced(const announcement& x) {

@@ -102,14 +102,12 @@ void producers::failed(std::string_view id, std::uint32_t epoch, std::uint64_t n
     return;
   }
   p.in_flight.erase(i, p.in_flight.end());
-  await(id, {epoch, number});
 }
 
 void producers::lose_track() {
   for (auto& [id, p] : by_id_) {
     if (p.in_flight.empty())
       continue;
-    await(id, {p.epoch, p.in_flight.front()});
     p.in_flight.clear();
     p.unsure = true;
   }
@@ -123,6 +121,10 @@ std::optional<std::uint64_t> producers::last_of(std::string_view id) const {
 void producers::refused(const batch& x, const error& why) {
   if (!passed(x.producer, {x.producer_epoch, x.producer_seq}))
     refused_.refused(x, why);
+}
+
+void producers::taken(const batch& x) {
+  refused_.taken(x.producer, {x.producer_epoch, x.producer_seq});
 }
 
 void producers::await(std::string_view id, producer_number first) {

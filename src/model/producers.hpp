@@ -67,13 +67,16 @@ public:
   /// The oldest number in flight of this producer is durable. Of an older epoch: of no further use.
   void committed(std::string_view producer, std::uint32_t epoch, std::uint64_t number,
                  const receipt& got);
-  /// This number, and unless it is internal all that were started behind it, failed.
+  /// This number, and unless it is internal all that were started behind it, failed; `refused` says
+  /// for each why.
   void failed(std::string_view producer, std::uint32_t epoch, std::uint64_t number);
   /// What became of all that is in flight is unknown: `check` says `unknown` until `learned`.
   void lose_track();
 
   /// Its producer is told `why` it is not taken, by this node or by the one that it was sent to.
   void refused(const batch& x, const error& why);
+  /// Another node has appended it.
+  void taken(const batch& x);
   /// Its sender knows that `first` was refused and did not come again.
   void await(std::string_view producer, producer_number first);
   /// The one that `x` was sent behind, if it is still to come.

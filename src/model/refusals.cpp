@@ -23,7 +23,8 @@ void refusals::note(std::string_view producer, producer_number x) {
 }
 
 void refusals::note(std::string_view producer, producer_number first, std::uint64_t last) {
-  if (internal_producer(producer))
+  // A key has one number.
+  if (internal_producer(producer) || producer.starts_with('='))
     return;
   auto i = by_producer_.find(producer);
   if (i == by_producer_.end())

@@ -26,7 +26,8 @@ struct producer_number {
 };
 
 /// From the lowest such number of a producer, of its highest epoch, to the highest one; numbers have
-/// no gaps. Of internal producers (`~…`), whose numbers have no order, nothing is noted. One thread.
+/// no gaps. Of internal producers (`~…`), whose numbers have no order, and of
+/// idempotency keys (`=…`), which have one, nothing is noted. One thread.
 class refusals {
 public:
   /// @param most beyond so many producers the one that was refused longest ago is forgotten.

@@ -142,6 +142,7 @@ model::status redis_connection::connect() {
     return model::nothing{};
   if (retry_in_ms() > 0)
     return *last_failure_;
+  others_connected_ = how_.reach ? how_.reach->times() : 0;
   auto done = open();
   if (done)
     done = greet();
@@ -156,7 +157,6 @@ model::status redis_connection::connect() {
   // Whatever was sent changed nothing.
   auto usable = done.why().what != model::code::unsupported;
   last_failure_ = {usable ? model::code::store_failed : done.why().what, done.why().detail};
-  others_connected_ = how_.reach ? how_.reach->times() : 0;
   next_try_ = clock::now() + std::chrono::milliseconds{backoff_.failed()};
   return *last_failure_;
 }

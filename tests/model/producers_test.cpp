@@ -115,6 +115,7 @@ TEST_CASE("if the first number was refused, those that were sent behind it are a
   x.introduce(numbered("p", 5));
   x.all.started(numbered("p", 6));
   x.all.failed("p", 0, 5);
+  x.all.refused(numbered("p", 5), {code::store_failed, {}});
   auto gap = x.all.check(numbered("p", 6));
   CHECK(gap.what == said::gap);
   CHECK(gap.expected == 5);
@@ -162,6 +163,7 @@ TEST_CASE("a first number that was lost and not appended is the one that would b
   x.introduce(numbered("p", 5));
   x.all.started(numbered("p", 6));
   x.all.lose_track();
+  x.all.refused(numbered("p", 5), {code::append_unknown, {}});
   x.all.learned("p", 0, std::nullopt, {}, 0);
   auto gap = x.all.check(numbered("p", 6));
   CHECK(gap.what == said::gap);

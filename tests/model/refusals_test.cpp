@@ -73,6 +73,7 @@ TEST_CASE("of several epochs the highest counts, and a higher one waits for noth
 TEST_CASE("numbers without an order, and those that begin at 0 anyhow, are not noted") {
   refusals x{8};
   x.refused(numbered("~c", 4), overloaded);
+  x.refused(numbered("=key", 1), overloaded);
   auto from_zero = numbered("p", 4);
   from_zero.where.numbering = numbering::from_zero;
   x.refused(from_zero, overloaded);

@@ -119,6 +119,12 @@ private:
   void subscribe(client& x);
   void publish(client& x);
   void publish_numbered(client& x, const std::string& name);
+  /// All that were not taken, in order, over the client's connection.
+  void send_open(client& x, const std::string& name);
+  [[nodiscard]] bool connected(const client& x) const;
+  /// What was refused can be sent again, when all is quiet, and is taken.
+  void empty_outboxes();
+  void check_outboxes();
   void send_number(client& x, const std::string& name, std::uint64_t number);
   void send_drafts(client& x, const std::string& name, std::shared_ptr<model::batch> drafts,
                    const std::string& stem, unsigned count);

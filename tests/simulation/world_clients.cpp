@@ -32,7 +32,7 @@ void world::line_acts(line& x) {
 }
 
 void world::client_acts(client& x) {
-  if (x.line < 0 || lines_[static_cast<std::size_t>(x.line)].socket->is_cut()) {
+  if (!connected(x)) {
     if (chance(50))
       dial(x);
     return;
@@ -156,12 +156,8 @@ void world::publish(client& x) {
 
 void world::publish_numbered(client& x, const std::string& name) {
   auto& out = x.outboxes[name];
-  if (x.in_order && (out.line != x.line || (out.refused && chance(60)))) {
-    out.line = x.line;
-    out.refused = false;
-    for (auto number : std::set{out.open})
-      send_number(x, name, number);
-  }
+  if (x.in_order && (out.line != x.line || (out.refused && chance(60))))
+    send_open(x, name);
   if (x.in_order && out.refused)
     return;
   if (out.last > 0 && chance(40)) {
@@ -173,6 +169,36 @@ void world::publish_numbered(client& x, const std::string& name) {
   }
   out.open.insert(++out.last);
   send_number(x, name, out.last);
+}
+
+void world::send_open(client& x, const std::string& name) {
+  auto& out = x.outboxes[name];
+  out.line = x.line;
+  out.refused = false;
+  for (auto number : std::set{out.open})
+    send_number(x, name, number);
+}
+
+bool world::connected(const client& x) const {
+  return x.line >= 0 && !lines_[static_cast<std::size_t>(x.line)].socket->is_cut();
+}
+
+void world::empty_outboxes() {
+  for (auto& x : clients_)
+    if (x.in_order && connected(x))
+      for (const auto& name : names_)
+        send_open(x, name);
+}
+
+void world::check_outboxes() {
+  for (const auto& x : clients_)
+    for (const auto& [name, out] : x.outboxes) {
+      // Into a log that was begun anew a repeat may have been taken; that is the client's doing.
+      auto closed = truth_.current(name) != nullptr && truth_.current(name)->closed;
+      if (x.in_order && connected(x) && !out.open.empty() && !closed && truth_.all(name).size() < 2)
+        note(name + ": number " + std::to_string(*out.open.begin()) + " of " + x.id +
+             " is not taken, however often it is sent");
+    }
 }
 
 void world::send_number(client& x, const std::string& name, std::uint64_t number) {
