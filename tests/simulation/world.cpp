@@ -6,7 +6,6 @@
 #include "actors/directory.hpp"
 #include "actors/log_reader.hpp"
 #include "actors/log_writer.hpp"
-#include "actors/node_link.hpp"
 
 #include <caf/send.hpp>
 
@@ -295,38 +294,6 @@ void world::settle() {
   check_payloads();
   if (!fault_.empty())
     tell_conversations();
-}
-
-void world::tell_conversations() const {
-  for (const auto& x : nodes_) {
-    if (!x.cluster)
-      continue;
-    for (const auto& [other, way] : state_of<actors::cluster_state>(x.cluster).nodes) {
-      const auto& its = state_of<actors::node_link_state>(way.link);
-      truth_.tell(
-          x.incarnation + " to " + other + (way.up ? ": up" : ": down") +
-          (its.end ? "" : ", without an end") + ", sent " + std::to_string(its.sent) +
-          ", handled " + std::to_string(its.handled) + ", unacknowledged " +
-          std::to_string(its.unacknowledged.size()) + ", records " +
-          std::to_string(its.records.size()) + ", slots " + std::to_string(its.slots.size()) +
-          ", following " + std::to_string(its.following.size()) + ", forwards " +
-          std::to_string(its.forwards.size()) + ", serving " + std::to_string(its.serving.size()) +
-          ", appends " + std::to_string(its.appends.size()) + (its.flushing ? ", flushing" : ""));
-    }
-  }
-  for (const auto& x : nodes_)
-    for (const auto& [name, actor] : state_of<actors::directory_state>(x.directory).active) {
-      const auto& its = state_of<actors::conversation_state>(actor);
-      truth_.tell(x.incarnation + ' ' + name.text() + ": tail " +
-                  std::to_string(its.state.tail.value) + (its.home ? ", a follower" : ", home") +
-                  ", in flight " + std::to_string(its.in_flight.size()) + ", forwarded " +
-                  std::to_string(its.forwards.size()) + ", held " +
-                  std::to_string(its.held.size()) + ", looked up " +
-                  std::to_string(its.looking_up.size()) + ", controls " +
-                  std::to_string(its.controls.size()) + ", followers " +
-                  std::to_string(its.followers.size()) + (its.closing ? ", closing" : "") +
-                  (its.opening ? ", opening" : "") + (its.looking ? ", looking" : ""));
-    }
 }
 
 void world::check_payloads() {

@@ -193,9 +193,11 @@ void world::empty_outboxes() {
 void world::check_outboxes() {
   for (const auto& x : clients_)
     for (const auto& [name, out] : x.outboxes) {
-      // Into a log that was begun anew a repeat may have been taken; that is the client's doing.
-      auto closed = truth_.current(name) != nullptr && truth_.current(name)->closed;
-      if (x.in_order && connected(x) && !out.open.empty() && !closed && truth_.all(name).size() < 2)
+      // Where a log was deleted, a repeat of what it held may come first; that is the client's doing.
+      const auto& logs = truth_.all(name);
+      auto takes = logs.empty() || (logs.size() == 1 && !logs.back().closed &&
+                                    logs.back().deleted_at == 0);
+      if (x.in_order && connected(x) && !out.open.empty() && takes)
         note(name + ": number " + std::to_string(*out.open.begin()) + " of " + x.id +
              " is not taken, however often it is sent");
     }
