@@ -9,7 +9,7 @@
 //     Internal producers (`~…`) may leave numbers out: theirs only tell a retry from a new draft.
 // (3) A higher epoch fences the lower ones and may start at any number (`from_zero`: at 0).
 // (4) Memory is bounded: `producers_max` producers with `receipts_max` receipts each, in front of
-// the stored table.
+//     the stored table, and as many with refused numbers; of more, some are forgotten.
 //     Only producers with nothing in flight are forgotten, and not the one in use.
 #pragma once
 
@@ -86,7 +86,8 @@ public:
   /// It is sent to whoever judges it, and waited for no longer.
   void comes(const batch& x) { refused_.comes(x); }
 
-  /// The log is no more, and its numbers count no longer; what was refused is still to come. @pre nothing is in flight.
+  /// The log is no more, and its numbers count no longer; what was refused is still to come.
+  /// @pre nothing is in flight.
   void begin_anew();
 
   /// The highest number of this producer that is durable, if it is known.
@@ -112,12 +113,6 @@ private:
     std::list<std::string>::iterator used;
   };
 
-  struct hash_of_id {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view x) const noexcept {
-      return std::hash<std::string_view>{}(x);
-    }
-  };
   using table = std::unordered_map<std::string, producer, hash_of_id, std::equal_to<>>;
 
   /// Whether it is appended, or fenced.

@@ -25,9 +25,17 @@ struct producer_number {
   friend auto operator<=>(const producer_number&, const producer_number&) = default;
 };
 
+/// Of a producer's id, for lookups without a copy of it.
+struct hash_of_id {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view x) const noexcept {
+    return std::hash<std::string_view>{}(x);
+  }
+};
+
 /// From the lowest such number of a producer, of its highest epoch, to the highest one; numbers have
-/// no gaps. Of internal producers (`~…`), whose numbers have no order, and of
-/// idempotency keys (`=…`), which have one, nothing is noted. One thread.
+/// no gaps. Of internal producers (`~…`), whose numbers have no order, and of idempotency keys
+/// (`=…`), which have one number, nothing is noted. One thread.
 class refusals {
 public:
   /// @param most beyond so many producers the one that was refused longest ago is forgotten.
@@ -51,12 +59,6 @@ private:
     producer_number first;
     std::uint64_t last;
     std::uint64_t since;
-  };
-  struct hash_of_id {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view x) const noexcept {
-      return std::hash<std::string_view>{}(x);
-    }
   };
 
   using table = std::unordered_map<std::string, noted, hash_of_id, std::equal_to<>>;
